@@ -1,0 +1,36 @@
+"""Coloured dissolved organic matter, as absorption at 440 nm, m-1; called as the kernels of `chlorophyll`."""
+
+from __future__ import annotations
+
+from thalweg.kernels.elementary import NAN, power
+from thalweg.kernels.formula import formula
+from thalweg.kernels.jit import kernel
+from thalweg.kernels.reflectance import Numbers, Reflectance
+
+
+@formula
+def _law(upper: float, lower: float, factor: float, exponent: float) -> float:
+    value = factor * power(upper / lower, exponent)
+    return value if (upper > 0.0) & (lower > 0.0) else NAN
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+def band_ratio(upper: Reflectance, lower: Reflectance, factor: float, exponent: float, out: Numbers) -> None:
+    """factor (upper / lower)^exponent; no value unless both are positive.
+
+    Source: Brezonik 2015 (10.1016/j.rse.2014.04.033): exp(1.872) and -0.830 on blue / 740 nm, exp(1.582) and -1.507 on
+    green / red; Ficek 2011 (10.5697/oc.53-4.947): 3.65 and -1.93 on green / red.
+    """
+    for i in range(out.size):
+        out[i] = _law(upper[i], lower[i], factor, exponent)
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[:, ::1])")
+def band_ratio_gradient(
+    upper: Reflectance, lower: Reflectance, factor: float, exponent: float, out: Numbers
+) -> None:
+    """Derivatives of `band_ratio` by the two bands."""
+    for i in range(upper.size):
+        slope = exponent * _law(upper[i], lower[i], factor, exponent)
+        out[0, i] = slope / upper[i]
+        out[1, i] = -slope / lower[i]

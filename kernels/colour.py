@@ -1,0 +1,120 @@
+"""Colour of the water: hue angle, degrees, and the class of the Forel-Ule scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.elementary import NAN, atan2, clamp
+from thalweg.kernels.formula import formula
+from thalweg.kernels.jit import kernel
+from thalweg.kernels.reflectance import Numbers, Reflectance
+
+DEGREES = 57.29577951308232
+WHITE = 1.0 / 3.0
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
+def chromaticity_angle(spectrum: Reflectance, weights: Numbers, out: Numbers) -> None:
+    """Angle alpha around white in the chromaticity diagram, 0 to 360 degrees, before any correction.
+
+    `spectrum` is bands x pixels, `weights` 3 x bands for X, Y and Z. No value where X + Y + Z <= 0, a band is missing
+    or the colour is white. Source: 10.3390/rs10020180.
+    """
+    x, y, total = _chromaticity(spectrum, weights)
+    for i in range(out.size):
+        angle = atan2(y[i] - WHITE, x[i] - WHITE) * DEGREES
+        angle = angle + 360.0 if angle < 0.0 else angle
+        out[i] = angle if total[i] > 0.0 else NAN
+
+
+@kernel()
+def _chromaticity(spectrum: Numbers, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """x, y and X + Y + Z of every pixel."""
+    size = spectrum.shape[1]
+    x, y, total = np.zeros(size), np.zeros(size), np.zeros(size)
+    for band in range(weights.shape[1]):
+        red, green, blue = weights[0, band], weights[1, band], weights[2, band]
+        for i in range(size):
+            x[i] += red * spectrum[band, i]
+            y[i] += green * spectrum[band, i]
+            total[i] += blue * spectrum[band, i]
+    for i in range(size):
+        total[i] = x[i] + y[i] + total[i]
+        x[i] = x[i] / total[i]
+        y[i] = y[i] / total[i]
+    return x, y, total
+
+
+@formula
+def _correction(p0: float, p1: float, p2: float, p3: float, p4: float, p5: float, d: float) -> float:
+    return p5 + d * (p4 + d * (p3 + d * (p2 + d * (p1 + d * p0))))
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+def hue(alpha: Numbers, polynomial: Numbers, lowest: float, highest: float, out: Numbers) -> None:
+    """Hue angle of the whole visible spectrum: alpha plus the sensor's correction, degrees.
+
+    `polynomial` is highest power first, in alpha / 100. Outside [lowest, highest] the correction stays what it is at
+    the nearer limit, so that hue follows alpha one to one and brown water keeps a hue. No value where hue would leave
+    0 to 360. Source: 10.3390/rs10020180; the held correction is a choice of the specification.
+    """
+    p0, p1, p2, p3, p4, p5 = _six(polynomial)
+    for i in range(out.size):
+        d = clamp(alpha[i], lowest, highest) / 100.0
+        value = alpha[i] + _correction(p0, p1, p2, p3, p4, p5, d)
+        out[i] = value if (value >= 0.0) & (value <= 360.0) else NAN
+
+
+@formula
+def _six(p: Numbers) -> tuple[float, float, float, float, float, float]:
+    return p[0], p[1], p[2], p[3], p[4], p[5]
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[::1], float64, float64, float64[:, ::1])")
+def hue_gradient(
+    spectrum: Reflectance,
+    weights: Numbers,
+    polynomial: Numbers,
+    lowest: float,
+    highest: float,
+    out: Numbers,
+) -> None:
+    """Derivatives of hue by each band, degrees; outside the domain the correction is constant."""
+    x, y, total = _chromaticity(spectrum, weights)
+    slope = np.empty(total.size)
+    p0, p1, p2, p3, p4, _ = _six(polynomial)
+    for i in range(total.size):
+        u, v = x[i] - WHITE, y[i] - WHITE
+        alpha = atan2(v, u) * DEGREES
+        alpha = alpha + 360.0 if alpha < 0.0 else alpha
+        d = alpha / 100.0
+        bent = (p4 + d * (2.0 * p3 + d * (3.0 * p2 + d * (4.0 * p1 + d * (5.0 * p0))))) / 100.0
+        inside = (alpha >= lowest) & (alpha <= highest)
+        slope[i] = DEGREES * (1.0 + (bent if inside else 0.0)) / ((u * u + v * v) * total[i])
+    for band in range(weights.shape[1]):
+        wx, wy = weights[0, band], weights[1, band]
+        whole = wx + wy + weights[2, band]
+        for i in range(total.size):
+            u, v = x[i] - WHITE, y[i] - WHITE
+            out[band, i] = slope[i] * (u * (wy - y[i] * whole) - v * (wx - x[i] * whole))
+
+
+@kernel("void(float64[::1], float64[::1], uint8[::1])")
+def forel_ule(hues: Numbers, limits: Numbers, out: NDArray[np.uint8]) -> None:
+    """Class of the Forel-Ule scale, 1 (blue) to 21 (brown); 0 where there is no hue.
+
+    `limits` are the 20 falling hues that part the classes (`class_limits`); a hue at a limit is the bluer class.
+    """
+    for i in range(out.size):
+        out[i] = 1 if hues[i] == hues[i] else 0
+    for k in range(limits.size):
+        limit = limits[k]
+        for i in range(out.size):
+            out[i] += np.uint8(hues[i] < limit)
+
+
+def class_limits(angles: Numbers) -> Numbers:
+    """Hues midway between the angles of neighbouring classes. Source of the angles: Novoa 2013."""
+    limits: Numbers = (angles[:-1] + angles[1:]) / 2.0
+    return limits

@@ -1,0 +1,38 @@
+"""Scalar formulas: functions of one pixel that are compiled into the loops that call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit, vectorize
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def formula(function: Function) -> Function:
+    """Make a scalar function part of every kernel that calls it.
+
+    It is inlined whatever its size, because a call inside a row loop would keep the loop from using vector
+    instructions. As in kernels: no fastmath, and a division by zero gives an infinity or NaN, not an exception.
+    """
+    compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
+    return compiled
+
+
+def rows_of(function: Callable[..., float], arguments: int) -> Callable[..., None]:
+    """A row kernel made of somebody's scalar function: ``rows(*bands, *coefficients, out)``.
+
+    `function` takes `arguments` numbers, the bands in the declared order and then the coefficients, and returns a
+    number or NaN. It may be plain Python or a numba function already. A function that numba cannot compile raises
+    numba's own error, which names the line.
+    """
+    loop = vectorize([f"float64({', '.join(['float64'] * arguments)})"])(
+        getattr(function, "py_func", function)
+    )
+
+    def rows(*bands_and_coefficients_and_out: Any) -> None:
+        *given, out = bands_and_coefficients_and_out
+        loop(*given, out)
+
+    return rows

@@ -1,0 +1,55 @@
+"""The pixels of a strip that are worth computing, in batches that stay in cache.
+
+A strip is flat here (rows x columns as one dimension). Each batch is a list of positions: bands are gathered into
+dense rows, every algorithm runs on these, and layers are scattered back. What a batch holds can change no result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.jit import kernel
+
+BATCH = 4096
+"""Pixels of a batch: some forty rows of float64 fit the second-level cache."""
+
+
+@kernel("UniTuple(int64, 2)(uint32[::1], uint32, int64, int32[::1])")
+def find_usable(
+    words: NDArray[np.uint32], masked: int, start: int, index: NDArray[np.int32]
+) -> tuple[int, int]:
+    """Fill `index` with the next pixels, from `start`, that have none of the bits `masked`.
+
+    Returns how many were found and where to go on; the end of the strip when there are no more.
+    """
+    mask = np.uint32(masked)
+    found = 0
+    for i in range(start, words.size):
+        if found == index.size:
+            return found, i
+        index[found] = i
+        found += 1 if (words[i] & mask) == 0 else 0
+    return found, words.size
+
+
+@kernel("void(uint32[::1], int32[::1], uint32[::1])")
+def gather_words(words: NDArray[np.uint32], index: NDArray[np.int32], out: NDArray[np.uint32]) -> None:
+    """The flags of the pixels `index`."""
+    for i in range(index.size):
+        out[i] = words[index[i]]
+
+
+@kernel("void(uint32[::1], int32[::1], uint32[::1])")
+def scatter_words(words: NDArray[np.uint32], index: NDArray[np.int32], out: NDArray[np.uint32]) -> None:
+    """Put the flags of the pixels `index` back."""
+    for i in range(index.size):
+        out[index[i]] = words[i]
+
+
+@kernel("void(uint32[::1], uint32, uint32, uint32[::1])")
+def finish_words(words: NDArray[np.uint32], masked: int, kept: int, out: NDArray[np.uint32]) -> None:
+    """Clear all but the bits `kept` where a pixel has one of `masked`, and bit 31 everywhere."""
+    for i in range(words.size):
+        allowed = np.uint32(kept) if words[i] & np.uint32(masked) else np.uint32(0x7FFFFFFF)
+        out[i] = words[i] & allowed

@@ -1,0 +1,227 @@
+"""Flags of the water-quality product: one 32-bit word per pixel, and the tests that set its bits."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.blend import BEYOND_POLE, BLENDED, CLAMPED
+from thalweg.kernels.blend import NEAR_POLE as MARKED_NEAR_POLE
+from thalweg.kernels.elementary import NAN
+from thalweg.kernels.jit import kernel
+from thalweg.kernels.reflectance import Numbers, Rho, Rrs
+
+NODATA_IN = 1 << 0
+LAND = 1 << 1
+CLOUD = 1 << 2
+CLOUD_SHADOW = 1 << 3
+CIRRUS = 1 << 4
+SNOW_ICE = 1 << 5
+HIGH_SWIR = 1 << 6
+GLINT_HIGH = 1 << 7
+GLINT_NOT_MODELLED = 1 << 8
+ADJACENCY = 1 << 9
+MIXED_PIXEL = 1 << 10
+NEG_RRS_BLUE = 1 << 11
+NEG_RRS_OTHER = 1 << 12
+NEAR_POLE = 1 << 13
+SATURATED = 1 << 14
+OC_CLAMPED = 1 << 15
+CHLA_RANGE = 1 << 16
+SPM_RANGE = 1 << 17
+TUR_RANGE = 1 << 18
+CDOM_RANGE = 1 << 19
+TRANSP_RANGE = 1 << 20
+CHLA_NOVALUE = 1 << 21
+SPM_NOVALUE = 1 << 22
+TUR_NOVALUE = 1 << 23
+CDOM_NOVALUE = 1 << 24
+TRANSP_NOVALUE = 1 << 25
+OWT_UNCLASSIFIED = 1 << 26
+CHLA_BLENDED = 1 << 27
+SWITCH_BLENDED = 1 << 28
+FLOATING_ALGAE = 1 << 29
+BOTTOM_RISK = 1 << 30
+MISSING = 1 << 31
+"""B2, B3 or B4 is nodata; only while the product is made: a finished word never has it."""
+
+OF_INPUT = (1 << 11) - 1
+"""The bits that a pixel keeps which is not computed."""
+
+Words = NDArray[np.uint32]
+
+
+@kernel(
+    "void(uint8[::1], uint32[::1], uint32[::1])",
+    "void(uint16[::1], uint32[::1], uint32[::1])",
+)
+def mark_by_code(source: NDArray[np.uint8], table: Words, words: Words) -> None:
+    """Set the bits that `table` holds for each pixel's code (256 codes, or 65536 for uint16)."""
+    for i in range(words.size):
+        words[i] |= table[source[i]]
+
+
+@kernel("void(int32[::1], uint32[::1], uint32[::1])")
+def mark_by_bits(source: NDArray[np.int32], table: Words, words: Words) -> None:
+    """Set, for each bit that a pixel's flags have, the bits that `table` (32 words) holds for it."""
+    for bit in range(32):
+        meaning = table[bit]
+        if meaning == 0:
+            continue
+        for i in range(words.size):
+            has = (source[i] >> np.int32(bit)) & np.int32(1)
+            words[i] |= meaning if has else np.uint32(0)
+
+
+@kernel("void(int32[::1], int32, uint32, uint32[::1])")
+def mark_unless(source: NDArray[np.int32], bit: int, meaning: int, words: Words) -> None:
+    """Set `meaning` where the source's mask `bit` is clear and the source has a value (bit 0 clear)."""
+    for i in range(words.size):
+        there = (source[i] & np.int32(1)) == 0
+        clear = (source[i] & np.int32(bit)) == 0
+        words[i] |= np.uint32(meaning) if there & clear else np.uint32(0)
+
+
+@kernel("uint32(int32[::1])")
+def used_bits(source: NDArray[np.int32]) -> int:
+    """Every bit that some pixel of the source has."""
+    used = np.int32(0)
+    for i in range(source.size):
+        used |= source[i]
+    return np.uint32(used)
+
+
+@kernel(
+    "void(int16[::1], int64, uint32, uint32[::1])",
+    "void(uint16[::1], int64, uint32, uint32[::1])",
+    "void(int32[::1], int64, uint32, uint32[::1])",
+)
+def mark_nodata(counts: NDArray[np.int16], nodata: int, meaning: int, words: Words) -> None:
+    """Set `meaning` where a band of counts is nodata."""
+    for i in range(words.size):
+        words[i] |= np.uint32(meaning) if np.int64(counts[i]) == nodata else np.uint32(0)
+
+
+@kernel("void(float64[::1], float64, uint32, uint32[::1])")
+def mark_above(values: Numbers, limit: float, meaning: int, words: Words) -> None:
+    """Set `meaning` where a value is above the limit; NaN is not."""
+    for i in range(words.size):
+        words[i] |= np.uint32(meaning) if values[i] > limit else np.uint32(0)
+
+
+@kernel("void(uint32[:, ::1], int64, int64, uint32, uint32[:, ::1])")
+def mark_near_land(around: Words, top: int, distance: int, meaning: int, words: Words) -> None:
+    """Set `meaning` where land lies within a Chebyshev distance and the pixel itself is not land.
+
+    `around` holds the same pixels with up to `distance` rows more above (`top` of them) and below; what is outside it,
+    or outside the raster, is not land. Exact whatever the height of the strip.
+    """
+    rows, columns = words.shape
+    near = np.empty(columns, np.uint32)
+    wide = np.empty(columns, np.uint32)
+    for row in range(rows):
+        centre = row + top
+        near[:] = 0
+        for other in range(max(0, centre - distance), min(around.shape[0], centre + distance + 1)):
+            for j in range(columns):
+                near[j] |= around[other, j]
+        wide[:] = near
+        for shift in range(1, min(distance, columns - 1) + 1):
+            for j in range(columns - shift):
+                wide[j] |= near[j + shift]
+            for j in range(shift, columns):
+                wide[j] |= near[j - shift]
+        for j in range(columns):
+            beside = (wide[j] & np.uint32(LAND)) & ~(around[centre, j] & np.uint32(LAND))
+            words[row, j] |= np.uint32(meaning) if beside else np.uint32(0)
+
+
+@kernel("void(float64[:, ::1], int64, float64, uint32[::1])")
+def settle_spectrum(rrs: Rrs, bands: int, limit: float, words: Words) -> None:
+    """Flag negative and saturated pixels by their first `bands` bands, and blind the saturated ones.
+
+    Rows 0 and 1 are the blue bands. Saturated: a band above `limit`, or the bit is set already. All bands of such a
+    pixel become NaN here, so that no formula finds a value in it.
+    """
+    for band in range(bands):
+        meaning = np.uint32(NEG_RRS_BLUE if band < 2 else NEG_RRS_OTHER)
+        for i in range(words.size):
+            words[i] |= meaning if rrs[band, i] < 0.0 else np.uint32(0)
+            words[i] |= np.uint32(SATURATED) if rrs[band, i] > limit else np.uint32(0)
+    for band in range(rrs.shape[0]):
+        for i in range(words.size):
+            rrs[band, i] = NAN if words[i] & np.uint32(SATURATED) else rrs[band, i]
+
+
+@kernel("void(float64[::1], float64, float64, boolean, uint32, uint32, uint32[::1])")
+def settle_range(
+    values: Numbers, lowest: float, highest: float, keep: bool, outside: int, absent: int, words: Words
+) -> None:
+    """Flag values outside [lowest, highest] and pixels without value; what is outside becomes NaN unless kept."""
+    for i in range(words.size):
+        value = values[i]
+        beyond = (value < lowest) | (value > highest)
+        words[i] |= np.uint32(outside) if beyond else np.uint32(0)
+        words[i] |= np.uint32(0) if value == value else np.uint32(absent)
+        values[i] = NAN if beyond & (not keep) else value
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, uint32, uint32[::1])")
+def settle_domain(
+    values: Numbers, variable: Numbers, lowest: float, highest: float, outside: int, words: Words
+) -> None:
+    """Take away, and flag as `outside`, values where the variable that the formula holds for leaves its domain."""
+    for i in range(words.size):
+        beyond = (variable[i] < lowest) | (variable[i] > highest)
+        words[i] |= np.uint32(outside) if beyond else np.uint32(0)
+        values[i] = NAN if beyond else values[i]
+
+
+@kernel("void(uint8[::1], uint8[::1], float64[::1], uint32, uint32[::1])")
+def mark_branches(
+    marks: NDArray[np.uint8], codes: NDArray[np.uint8], values: Numbers, blended: int, words: Words
+) -> None:
+    """Turn an algorithm's marks and branch codes into flags; `blended` is the flag of a blend.
+
+    Clamped and blended are said only of pixels that have a value; the poles of any.
+    """
+    for i in range(words.size):
+        there = values[i] == values[i]
+        words[i] |= np.uint32(NEAR_POLE) if marks[i] & np.uint8(MARKED_NEAR_POLE) else np.uint32(0)
+        words[i] |= np.uint32(SATURATED) if marks[i] & np.uint8(BEYOND_POLE) else np.uint32(0)
+        clamped = there & ((marks[i] & np.uint8(CLAMPED)) != 0)
+        words[i] |= np.uint32(OC_CLAMPED) if clamped else np.uint32(0)
+        words[i] |= np.uint32(blended) if there & (codes[i] == BLENDED) else np.uint32(0)
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, uint32[::1])")
+def mark_floating(index: Numbers, red: Rho, least: float, brightest_red: float, words: Words) -> None:
+    """Flag floating algae: a floating-algae index above `least` over a red that is not bright."""
+    for i in range(words.size):
+        floats = (index[i] > least) & (red[i] < brightest_red)
+        words[i] |= np.uint32(FLOATING_ALGAE) if floats else np.uint32(0)
+
+
+@kernel("void(uint8[::1], uint32, uint32[::1])")
+def mark_zero(codes: NDArray[np.uint8], meaning: int, words: Words) -> None:
+    """Set `meaning` where a code is 0."""
+    for i in range(words.size):
+        words[i] |= np.uint32(meaning) if codes[i] == 0 else np.uint32(0)
+
+
+@kernel("void(float64[::1], float64[::1], uint32[::1])")
+def mark_bottom(depth_seen: Numbers, depth: Numbers, words: Words) -> None:
+    """Flag where one sees deeper than the water is; depths in m, positive down, NaN unknown."""
+    for i in range(words.size):
+        words[i] |= np.uint32(BOTTOM_RISK) if depth_seen[i] > depth[i] else np.uint32(0)
+
+
+@kernel("void(uint32[::1], int64[::1])")
+def count_bits(words: Words, counts: NDArray[np.int64]) -> None:
+    """Add to `counts` (32) how many pixels have each bit."""
+    for bit in range(32):
+        shift = np.uint32(bit)
+        count = 0
+        for i in range(words.size):
+            count += (words[i] >> shift) & np.uint32(1)
+        counts[bit] += count

@@ -1,0 +1,150 @@
+"""Reflectance above water: exact decoding, and the two kinds that nobody may mix up.
+
+R, the remote-sensing reflectance in sr-1, and rho = pi R, the water reflectance without a unit, differ by a factor of
+three: enough to look plausible and to be wrong. Here they are two types. A kernel says by its annotations which one it
+takes (or `Reflectance`, when its formula is free of scale), and `kind_of` reads that back, so that nothing declares it
+a second time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NewType, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.jit import kernel
+
+Numbers = NDArray[np.float64]
+"""One float64 per pixel; NaN where there is no value."""
+
+Rrs = NewType("Rrs", np.ndarray[Any, np.dtype[np.float64]])
+"""Remote-sensing reflectance R, sr-1."""
+
+Rho = NewType("Rho", np.ndarray[Any, np.dtype[np.float64]])
+"""Water reflectance rho = pi R, dimensionless."""
+
+Reflectance = Rrs | Rho
+"""Either: for formulas in which a common factor of all bands cancels out."""
+
+Kind = Literal["rrs", "rho", "rrs_or_rho"]
+"""What a formula wants, in the words of the registry."""
+
+_KINDS: dict[Any, Kind] = {Rrs: "rrs", Rho: "rho", Reflectance: "rrs_or_rho"}
+
+
+def kind_of(rows: Callable[..., Any], declared: Kind | None = None) -> Kind:
+    """The reflectance that a row kernel takes: what the annotation of its first argument says, else `declared`.
+
+    Raises TypeError where both speak and differ, or neither speaks (a function of plain numbers must be declared).
+    """
+    function = getattr(rows, "py_func", rows)
+    first = next(iter(get_type_hints(function).values()), None)
+    stated = _KINDS.get(first)
+    if stated and declared and stated != declared:
+        raise TypeError(f"{function.__name__}: declared {declared}, but its formula takes {stated}")
+    kind = stated or declared
+    if kind is None:
+        raise TypeError(f"{function.__name__}: say whether it takes rrs, rho or, being free of scale, either")
+    return kind
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1])")
+def to_rho(rrs: Rrs, out: Rho) -> None:
+    """rho = pi R, bands x pixels."""
+    for band in range(rrs.shape[0]):
+        for i in range(rrs.shape[1]):
+            out[band, i] = math.pi * rrs[band, i]
+
+
+@kernel(
+    "void(int16[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
+    "void(uint16[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
+    "void(int32[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
+)
+def gather_counts(
+    counts: NDArray[Any],
+    index: NDArray[np.int32],
+    nodata: int,
+    offset: int,
+    divisor: int,
+    unit: float,
+    out: Numbers,
+) -> None:
+    """Decode the pixels `index` of a band exactly: (count + offset) / divisor / unit; NaN for `nodata`.
+
+    The offset is added in integers and the sum divided by the integer: a product with the scale, or a sum in floats,
+    would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands stored as rho.
+    """
+    denominator = np.float64(divisor)
+    for i in range(index.size):
+        count = np.int64(counts[index[i]])
+        out[i] = math.nan if count == nodata else np.float64(count + offset)
+    for i in range(index.size):
+        out[i] = out[i] / denominator / unit
+
+
+@kernel(
+    "void(int16[::1], int32[::1], int64, float64, float64, float64, float64[::1])",
+    "void(uint16[::1], int32[::1], int64, float64, float64, float64, float64[::1])",
+)
+def gather_scaled(
+    counts: NDArray[Any],
+    index: NDArray[np.int32],
+    nodata: int,
+    scale: float,
+    offset: float,
+    unit: float,
+    out: Numbers,
+) -> None:
+    """Decode the pixels `index` of a band whose scale and offset are no whole fractions, such as Landsat's."""
+    for i in range(index.size):
+        count = np.int64(counts[index[i]])
+        out[i] = math.nan if count == nodata else np.float64(count)
+    for i in range(index.size):
+        out[i] = (out[i] * scale + offset) / unit
+
+
+@kernel(
+    "void(float32[::1], int32[::1], float64, float64[::1])",
+    "void(float64[::1], int32[::1], float64, float64[::1])",
+)
+def gather_values(values: NDArray[Any], index: NDArray[np.int32], unit: float, out: Numbers) -> None:
+    """Take the pixels `index` of a band of floats; NaN stays NaN."""
+    for i in range(index.size):
+        out[i] = np.float64(values[index[i]])
+    for i in range(index.size):
+        out[i] = out[i] / unit
+
+
+@kernel("void(int16[:, ::1], int64, int32[:, ::1])", "void(uint16[:, ::1], int64, int32[:, ::1])")
+def sum_2x2(fine: NDArray[Any], nodata: int, out: NDArray[np.int32]) -> None:
+    """Sum of the four pixels under each coarser one; `nodata` if any of the four is.
+
+    `fine` has twice the rows and columns of `out`. The mean is this sum decoded with four times the divisor and four
+    times the offset, which rounds nothing. `nodata` must lie outside the sums of four valid counts, or be given to
+    `gather_counts` as the `NO_SUM` that is written here.
+    """
+    for i in range(out.shape[0]):
+        upper, lower = fine[2 * i], fine[2 * i + 1]
+        for j in range(out.shape[1]):
+            a, b = np.int32(upper[2 * j]), np.int32(upper[2 * j + 1])
+            c, d = np.int32(lower[2 * j]), np.int32(lower[2 * j + 1])
+            missing = (a == nodata) | (b == nodata) | (c == nodata) | (d == nodata)
+            out[i, j] = NO_SUM if missing else a + b + c + d
+
+
+NO_SUM = -(2**31)
+"""What `sum_2x2` writes for a missing pixel: no sum of four counts reaches it."""
+
+
+def exact_decoding(scale: float, offset: float) -> tuple[int, int] | None:
+    """Offset and divisor for `gather_counts`, when 1/scale and offset/scale are integers within 1e-6 relative.
+
+    None where they are not: decode in float64 then.
+    """
+    divisor, added = round(1.0 / scale), round(offset / scale)
+    whole = abs(divisor * scale - 1.0) <= 1e-6 and abs(added - offset / scale) <= 1e-6 * max(1.0, abs(added))
+    return (added, divisor) if whole else None

@@ -1,0 +1,309 @@
+"""Light in the water: absorption and backscattering by QAA, diffuse attenuation Kd (m-1) and Secchi depth (m).
+
+All formulas take R, never rho. `spectrum` holds R at 443, 490, 560 and 665 nm in its first four rows, and `water` the
+pure water's absorption (row 0) and backscattering (row 1), m-1, at these. Sources: 10.1364/AO.41.005755 (QAA, version
+6), 10.1002/jgrc.20308 (Kd), 10.1016/j.rse.2015.08.002 (Secchi depth), Jiang 2019 (its second form).
+
+Derivatives are analytic, by the chain rule backwards from Kd, with the mode and the clearest band held: two more
+inversions for each difference would cost more, and might cross from one mode to the other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
+from thalweg.kernels.formula import formula
+from thalweg.kernels.jit import kernel
+from thalweg.kernels.reflectance import Numbers, Rrs
+
+# Rows of what `invert` and `invert_gradient` write.
+A0, BBP0, ETA = 0, 1, 2
+A0_BY_BAND, U0_BY_R0, ETA_BY_COASTAL, ETA_BY_GREEN = 0, 4, 5, 6
+
+RED_REFERENCE = 0.0015
+"""R of red, sr-1, from which the reference wavelength is 665 nm (version 6) and not 560 nm (version 5)."""
+
+G0, G1 = 0.08945, 0.1247
+CONTRAST_SEEN = 0.013
+TARGET = 0.14
+WATER_INDEX_SQUARED = 1.34 * 1.34
+GREATEST_ZENITH = 85.0
+RADIANS = math.pi / 180.0
+
+# Logarithm of reference wavelength over wavelength, for the references 560 and 665 nm.
+_LN_443_560, _LN_490_560, _LN_665_560 = math.log(560 / 443), math.log(560 / 490), math.log(560 / 665)
+_LN_443_665, _LN_490_665, _LN_560_665 = math.log(665 / 443), math.log(665 / 490), math.log(665 / 560)
+_LN_039 = math.log(0.39)
+
+
+@formula
+def below_surface(rrs: float) -> float:
+    """Reflectance just below the surface, sr-1."""
+    return rrs / (0.52 + 1.7 * rrs)
+
+
+@formula
+def below_slope(rrs: float) -> float:
+    """Derivative of `below_surface`."""
+    surface = 0.52 + 1.7 * rrs
+    return 0.52 / (surface * surface)
+
+
+@formula
+def _u(rrs: float) -> float:
+    """Backscattering over absorption plus backscattering, from R."""
+    return (-G0 + math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))) / (2.0 * G1)
+
+
+@formula
+def _u_slope(rrs: float) -> float:
+    """Derivative of `_u`."""
+    return below_slope(rrs) / math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))
+
+
+@formula
+def _chosen(band: int, first: float, second: float, third: float, fourth: float) -> float:
+    """One of four numbers by selects, which vector instructions have; not by an indirect load."""
+    upper = first if band == 0 else second
+    lower = third if band == 2 else fourth
+    return upper if band < 2 else lower
+
+
+@formula
+def _log_reference(band: int, red: bool) -> float:
+    """Logarithm of the reference wavelength over the band's."""
+    by_green = _chosen(band, _LN_443_560, _LN_490_560, 0.0, _LN_665_560)
+    by_red = _chosen(band, _LN_443_665, _LN_490_665, _LN_560_665, 0.0)
+    return by_red if red else by_green
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def invert(spectrum: Rrs, water: Numbers, out: Numbers) -> None:
+    """Absorption and particles' backscattering at the reference wavelength, m-1, and the spectral slope.
+
+    These are the rows of `out`; NaN where one of the four R is not positive or the backscattering is negative.
+    """
+    aw3, aw4, bbw3, bbw4 = water[0, 2], water[0, 3], water[1, 2], water[1, 3]
+    for i in range(spectrum.shape[1]):
+        r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
+        b1, b2, b3, b4 = below_surface(r1), below_surface(r2), below_surface(r3), below_surface(r4)
+        red = r4 >= RED_REFERENCE
+        by_green = (b1 + b2) / (b3 + 5.0 * b4 * b4 / b2)
+        by_red = r4 / (r1 + r2)
+        log = ln(by_red if red else by_green)
+        q = log * LOG10_E
+        exponent = LN_10 * (-1.146 + q * (-1.366 - 0.469 * q))
+        a = (aw4 if red else aw3) + exp((_LN_039 + 1.14 * log) if red else exponent)
+        u = _u(r4 if red else r3)
+        particles = u * a / (1.0 - u) - (bbw4 if red else bbw3)
+        good = (r1 > 0.0) & (r2 > 0.0) & (r3 > 0.0) & (r4 > 0.0) & (particles >= 0.0)
+        out[A0, i] = a if good else NAN
+        out[BBP0, i] = particles if good else NAN
+        out[ETA, i] = 2.0 * (1.0 - 1.2 * exp(-0.9 * (b1 / b3)))
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def invert_gradient(spectrum: Rrs, water: Numbers, inverted: Numbers, out: Numbers) -> None:
+    """Derivatives by R of what `invert` found: the seven rows of `out`.
+
+    Absorption by the four bands, u at the reference wavelength by its band, slope by 443 and by 560 nm.
+    """
+    aw3, aw4 = water[0, 2], water[0, 3]
+    for i in range(spectrum.shape[1]):
+        r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
+        b1, b2, b3, b4 = below_surface(r1), below_surface(r2), below_surface(r3), below_surface(r4)
+        red = r4 >= RED_REFERENCE
+        bottom = b3 + 5.0 * b4 * b4 / b2
+        q = ln((b1 + b2) / bottom) * LOG10_E
+        green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
+        by_sum, by_bottom = green / (b1 + b2), -green / bottom
+        rest = 1.14 * (inverted[A0, i] - aw4)
+        by_blues = -rest / (r1 + r2)
+        out[0, i] = by_blues if red else by_sum * below_slope(r1)
+        out[1, i] = by_blues if red else (by_sum - by_bottom * 5.0 * b4 * b4 / (b2 * b2)) * below_slope(r2)
+        out[2, i] = 0.0 if red else by_bottom * below_slope(r3)
+        out[3, i] = rest / r4 if red else by_bottom * 10.0 * b4 / b2 * below_slope(r4)
+        out[U0_BY_R0, i] = _u_slope(r4 if red else r3)
+    for i in range(spectrum.shape[1]):
+        b1, b3 = below_surface(spectrum[0, i]), below_surface(spectrum[2, i])
+        t = b1 / b3
+        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t)
+        out[ETA_BY_COASTAL, i] = by_t * below_slope(spectrum[0, i]) / b3
+        out[ETA_BY_GREEN, i] = -by_t * t * below_slope(spectrum[2, i]) / b3
+
+
+@formula
+def _path(zenith: float) -> float:
+    """Lengthening of the way of sunlight; NaN unless the sun's zenith angle is 0 to 85 degrees."""
+    return 1.0 + 0.005 * zenith if (zenith >= 0.0) & (zenith <= GREATEST_ZENITH) else NAN
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], int64, float64[:, ::1])")
+def optics(
+    spectrum: Rrs, zenith: Numbers, water: Numbers, inverted: Numbers, band: int, out: Numbers
+) -> None:
+    """Absorption, particles' backscattering and Kd of one band (0 to 3), m-1: the rows of `out`.
+
+    `inverted` comes from `invert`; `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
+    """
+    bbw = water[1, band]
+    log_green, log_red = _log_reference(band, False), _log_reference(band, True)
+    for i in range(zenith.size):
+        red = spectrum[3, i] >= RED_REFERENCE
+        particles = inverted[BBP0, i] * exp(inverted[ETA, i] * (log_red if red else log_green))
+        bb = particles + bbw
+        u = _u(spectrum[band, i])
+        derived = (1.0 - u) * bb / u
+        a = inverted[A0, i] if band == (3 if red else 2) else derived
+        scattered = 4.259 * (1.0 - 0.52 * exp(-10.8 * a)) * bb
+        out[0, i] = a
+        out[1, i] = particles
+        out[2, i] = _path(zenith[i]) * a + (1.0 - 0.265 * bbw / bb) * scattered
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def attenuation(spectrum: Rrs, zenith: Numbers, water: Numbers, inverted: Numbers, out: Numbers) -> None:
+    """Kd of the four bands, m-1: the rows of `out`; NaN in all where none is positive."""
+    terms = np.empty((3, zenith.size))
+    for band in range(4):
+        optics(spectrum, zenith, water, inverted, band, terms)
+        out[band] = terms[2]
+    for i in range(zenith.size):
+        some = (out[0, i] > 0.0) | (out[1, i] > 0.0) | (out[2, i] > 0.0) | (out[3, i] > 0.0)
+        for band in range(4):
+            out[band, i] = out[band, i] if some else NAN
+
+
+@kernel("void(float64[:, ::1], uint8[::1])")
+def clearest_band(kd: Numbers, out: NDArray[np.uint8]) -> None:
+    """Row of the least positive Kd of each pixel; the shortest wavelength on ties."""
+    least = np.full(out.size, math.inf)
+    out[:] = 0
+    for band in range(kd.shape[0]):
+        for i in range(out.size):
+            less = (kd[band, i] > 0.0) & (kd[band, i] < least[i])
+            least[i] = kd[band, i] if less else least[i]
+            out[i] = np.uint8(band) if less else out[i]
+
+
+@formula
+def _of_band(rows: Numbers, band: int, i: int) -> float:
+    return _chosen(band, rows[0, i], rows[1, i], rows[2, i], rows[3, i])
+
+
+@formula
+def _visibility(rrs: float) -> float:
+    """Logarithm of a white disc's contrast over the least that is seen; NaN where none is seen."""
+    contrast = abs(TARGET - rrs)
+    log = ln(contrast / CONTRAST_SEEN)
+    return log if contrast > CONTRAST_SEEN else NAN
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])")
+def secchi_lee(spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], out: Numbers) -> None:
+    """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
+    for i in range(out.size):
+        out[i] = _visibility(_of_band(spectrum, band[i], i)) / (2.5 * _of_band(kd, band[i], i))
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[::1])")
+def secchi_jiang(spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], zenith: Numbers, out: Numbers) -> None:
+    """As `secchi_lee`, with an upward attenuation that depends on the water and the sun. Source: Jiang 2019."""
+    for i in range(out.size):
+        rrs = _of_band(spectrum, band[i], i)
+        sine = sin(zenith[i] * RADIANS)
+        slant = math.sqrt(1.0 - sine * sine / WATER_INDEX_SQUARED)
+        upward = 1.04 * math.sqrt(1.0 + 5.4 * _u(rrs)) * slant
+        out[i] = _visibility(rrs) / ((1.0 + upward) * _of_band(kd, band[i], i))
+
+
+@kernel(
+    "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], "
+    "float64[:, ::1])"
+)
+def attenuation_gradient(
+    spectrum: Rrs,
+    zenith: Numbers,
+    water: Numbers,
+    inverted: Numbers,
+    slopes: Numbers,
+    band: NDArray[np.uint8],
+    out: Numbers,
+) -> None:
+    """Derivatives by the four R of Kd of each pixel's `band`: the rows of `out`.
+
+    `slopes` comes from `invert_gradient`. The mode is held.
+    """
+    bbw1, bbw2, bbw3, bbw4 = water[1, 0], water[1, 1], water[1, 2], water[1, 3]
+    for i in range(zenith.size):
+        m = band[i]
+        red = spectrum[3, i] >= RED_REFERENCE
+        log = _log_reference(m, red)
+        share = exp(inverted[ETA, i] * log)
+        particles, bbw = inverted[BBP0, i] * share, _chosen(m, bbw1, bbw2, bbw3, bbw4)
+        bb, u = particles + bbw, _u(_of_band(spectrum, m, i))
+        reference = m == (3 if red else 2)
+        derived = (1.0 - u) * bb / u
+        a = inverted[A0, i] if reference else derived
+        # By a and bb of the band, then, through them, by what the inversion gave at the reference wavelength.
+        faded = 0.52 * exp(-10.8 * a)
+        by_a = _path(zenith[i]) + 4.259 * 10.8 * (bb - 0.265 * bbw) * faded
+        by_bb = 4.259 * (1.0 - faded) + (0.0 if reference else by_a * (1.0 - u) / u)
+        by_u = 0.0 if reference else -by_a * bb / (u * u)
+        u0 = _u(spectrum[3, i] if red else spectrum[2, i])
+        by_bbp0, by_eta = by_bb * share, by_bb * particles * log
+        by_a0 = by_bbp0 * u0 / (1.0 - u0) + (by_a if reference else 0.0)
+        by_u0 = by_bbp0 * inverted[A0, i] / ((1.0 - u0) * (1.0 - u0))
+        # By the four R: through a0, the slope, u0 and u of the band.
+        own = by_u * _u_slope(_of_band(spectrum, m, i))
+        at_reference = by_u0 * slopes[U0_BY_R0, i]
+        out[0, i] = by_a0 * slopes[0, i] + by_eta * slopes[ETA_BY_COASTAL, i] + (own if m == 0 else 0.0)
+        out[1, i] = by_a0 * slopes[1, i] + (own if m == 1 else 0.0)
+        out[2, i] = by_a0 * slopes[2, i] + by_eta * slopes[ETA_BY_GREEN, i] + (own if m == 2 else 0.0)
+        out[2, i] += 0.0 if red else at_reference
+        out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[:, ::1])")
+def secchi_lee_gradient(
+    spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], depth: Numbers, gradient: Numbers
+) -> None:
+    """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
+    for row in range(4):
+        for i in range(depth.size):
+            k, rrs = _of_band(kd, band[i], i), _of_band(spectrum, band[i], i)
+            own = 1.0 / ((TARGET - rrs) * 2.5 * k)
+            gradient[row, i] = -depth[i] / k * gradient[row, i] - (own if band[i] == row else 0.0)
+
+
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+def attenuation_difference(blue: Rrs, red: Rrs, factor: float, slope: float, out: Numbers) -> None:
+    """factor exp(slope (blue - red)): attenuation of visible light, m-1, of turbid water.
+
+    Source: Roy and Das 2022 (10.1016/j.jhydrol.2022.127762): 3.09 and -90.17; 1 to 2 m-1 in clear water.
+    """
+    for i in range(out.size):
+        out[i] = factor * exp(slope * (blue[i] - red[i]))
+
+
+@kernel("void(float64[::1], float64[::1], " + 6 * "float64, " + "float64[::1])")
+def attenuation_ratio(
+    blue: Rrs,
+    green: Rrs,
+    least: float,
+    c0: float,
+    c1: float,
+    c2: float,
+    c3: float,
+    c4: float,
+    out: Numbers,
+) -> None:
+    """least + 10^(quartic of log10(blue / green)), m-1; no value unless both are positive. Source: NASA Kd2."""
+    for i in range(out.size):
+        log = ln(blue[i] / green[i]) * LOG10_E
+        x = log if (blue[i] > 0.0) & (green[i] > 0.0) else NAN
+        out[i] = least + exp(LN_10 * (c0 + x * (c1 + x * (c2 + x * (c3 + x * c4)))))

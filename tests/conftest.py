@@ -1,0 +1,45 @@
+"""What every test may ask for, and how property tests explore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+
+# Two runs of one commit see the same examples; `--hypothesis-profile=explore` looks further, at random.
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("explore", settings.get_profile("house"), derandomize=False, max_examples=2000)
+settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled kernels where the product keeps them, before any test imports one."""
+    from thalweg.settings import read_settings, use_kernel_cache
+
+    use_kernel_cache(read_settings().kernel_cache)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of conformance files and real data; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("THALWEG_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip("no shared data: set THALWEG_SHARED to the folder that holds conformance/ and data/")
+    return folder

@@ -1,0 +1,50 @@
+"""Snow, surface water and water quality from Sentinel-2 and its sister missions, on one tile or ten thousand.
+
+A scientist's whole vocabulary is here: `chain`, `Band`, `Mask`, `Static` and `Layer` to declare an algorithm, `run` and
+`open_granule` to use one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from thalweg.chain import Chain, Conclusion, Names, Noted, Strip, chain
+from thalweg.inputs import Band, Codes, Mask, Static
+from thalweg.layer import Class, Layer
+from thalweg.parameters import Within
+
+if TYPE_CHECKING:
+    from thalweg.readers import open_granule
+    from thalweg.processing import run
+
+__all__ = [
+    "Band",
+    "Chain",
+    "Class",
+    "Codes",
+    "Conclusion",
+    "Layer",
+    "Mask",
+    "Names",
+    "Noted",
+    "Static",
+    "Strip",
+    "Within",
+    "chain",
+    "open_granule",
+    "run",
+]
+
+# Compilers and raster libraries take a second to load: only those who use them wait for them.
+_LAZY = {"run": "thalweg.processing", "open_granule": "thalweg.readers"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    from importlib import import_module
+
+    from thalweg.settings import read_settings, use_kernel_cache
+
+    use_kernel_cache(read_settings().kernel_cache)
+    return getattr(import_module(_LAZY[name]), name)

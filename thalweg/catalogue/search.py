@@ -1,0 +1,110 @@
+"""What is searched for, and the condition that it means in SQL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thalweg.catalogue.entry import sortable
+from thalweg.catalogue.period import Period
+from thalweg.errors import UsageError
+from thalweg.tile import bare_id
+
+Condition = tuple[str, list[Any]]
+"""A condition with question marks, and the values that these stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Conditions that items meet all at once; None where there is none."""
+
+    tile: str | None = None
+    """Tile, with or without the T, or a site name."""
+    period: Period | None = None
+    """Items whose time touches it."""
+    collection: str | None = None
+    """Id of the collection."""
+    bbox: Sequence[float] | None = None
+    """West, south, east, north, degrees: items whose box touches it; west may be greater than east."""
+    current: bool = False
+    """True to leave out what is superseded."""
+
+    def __post_init__(self) -> None:
+        if self.bbox is not None:
+            _check_box(self.bbox)
+
+    def where(self) -> Condition:
+        """The condition on the table of items."""
+        parts = [
+            *self._by_tile(),
+            *self._by_period(),
+            *self._by_collection(),
+            *self._by_box(),
+            *self._by_age(),
+        ]
+        if not parts:
+            return "1", []
+        return " AND ".join(text for text, _ in parts), [value for _, values in parts for value in values]
+
+    def _by_tile(self) -> list[Condition]:
+        return [] if self.tile is None else [("tile IN (?, ?)", [self.tile, bare_id(self.tile)])]
+
+    def _by_period(self) -> list[Condition]:
+        period = self.period or Period()
+        conditions: list[Condition] = []
+        if period.end:
+            conditions.append(("start < ?", [sortable(period.end)]))
+        if period.start:
+            conditions.append(("until >= ?", [sortable(period.start)]))
+        return conditions
+
+    def _by_collection(self) -> list[Condition]:
+        return [] if self.collection is None else [("collection = ?", [self.collection])]
+
+    def _by_box(self) -> list[Condition]:
+        if self.bbox is None:
+            return []
+        exact, values = _touching(self.bbox)
+        # A tile has few items: looking at all of them is faster than asking the tree first.
+        if self.tile is not None:
+            return [(exact, values)]
+        tree, bounds = _in_tree(self.bbox)
+        return [(f"number IN (SELECT box / 2 FROM boxes WHERE {tree})", bounds), (exact, values)]
+
+    def _by_age(self) -> list[Condition]:
+        return [("successor IS NULL", [])] if self.current else []
+
+
+def halves(west: float, east: float) -> list[tuple[float, float]]:
+    """Longitudes of a box as one span, or as two where it crosses 180 degrees."""
+    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+
+
+def _touching(box: Sequence[float]) -> Condition:
+    west, south, east, north = box
+    one = "(west <= ? AND east >= ? OR west > east AND (west <= ? OR east >= ?))"
+    spans = halves(west, east)
+    across = " OR ".join(one for _ in spans)
+    values = [value for left, right in spans for value in (right, left, right, left)]
+    return f"south <= ? AND north >= ? AND ({across})", [north, south, *values]
+
+
+def _in_tree(box: Sequence[float]) -> Condition:
+    # The tree keeps 32-bit numbers, rounded outwards: it finds all that touch, and a few that do not.
+    west, south, east, north = box
+    spans = halves(west, east)
+    across = " OR ".join("(west <= ? AND east >= ?)" for _ in spans)
+    values = [value for left, right in spans for value in (right, left)]
+    return f"south <= ? AND north >= ? AND ({across})", [north, south, *values]
+
+
+def _check_box(box: Sequence[float]) -> None:
+    if len(box) != 4 or not all(math.isfinite(value) for value in box):
+        raise UsageError(f"box {list(box)}: give west, south, east, north in degrees")
+    west, south, east, north = box
+    if max(abs(west), abs(east)) > 180 or not -90 <= south <= north <= 90:
+        raise UsageError(
+            f"box {list(box)}: longitudes in [-180, 180], latitudes in [-90, 90], south before north"
+        )

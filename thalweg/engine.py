@@ -1,0 +1,270 @@
+"""The engine: feeds a chain with strips of a granule and hands its layers on; blocked and whole results are equal.
+
+Reading, computing and writing overlap in one small pool: while a strip is computed, the next one is decoded and the
+last one encoded. A chain is run in one of three ways, as it declares: strip by strip (with a halo or without), on the
+whole tile at once, or survey then apply, where the survey reduces strips to integer totals and keeps a few bytes a
+pixel, so that no band is decoded twice and no raster is written in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from thalweg.chain import Chain, Conclusion, Noted, Strip
+from thalweg.dataset import wants_dataset
+from thalweg.errors import BadParameters, NoData
+from thalweg.layer import Layer
+from thalweg.scene import Scene, Tileful
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thalweg.feed import Feed
+    from thalweg.scenery import Scenery
+
+Rows = tuple[int, int]
+"""First row of a strip, and the one after its last."""
+
+Progress = Callable[[float], None]
+"""Told the share of the work that is done, 0 to 1."""
+
+_SOURCE_ROWS = 512
+
+
+class Sink(Protocol):
+    """What takes the layers of a product, rows in order."""
+
+    def append(self, layer: Layer, rows: NDArray[Any]) -> None:
+        """Add rows to a layer; may be called from several threads, for one layer never from two."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a chain is run, which never changes its results."""
+
+    strip_rows: int | None = None
+    """Rows of a strip on the chain's grid; None: what suits the files."""
+    progress: Progress = field(default=lambda share: None)
+    """Told how far the work is."""
+
+
+def compute(scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> Conclusion:
+    """Run a chain on opened inputs and hand its layers to `sink`; what it says about the product comes back.
+
+    Reading, computing and writing are jobs of `pool`. Raises NoData where the chain's gate or the chain itself finds
+    nothing usable, before anything reaches the sink.
+    """
+    pass_gate(scenery, parameters)
+    return _Course(scenery, parameters, sink, run, pool).complete()
+
+
+def pass_gate(scenery: Scenery, parameters: Any) -> None:
+    """Read the masks of the chain's gate only; NoData where they leave not one usable pixel."""
+    meanings = scenery.chain.gate_for(parameters)
+    feed = scenery.gate_feed(meanings) if meanings else None
+    if feed is None:
+        return
+    height = scenery.part.grid.shape[0]
+    for first, last in strip_bounds(height, _SOURCE_ROWS, 0):
+        if not np.all(feed.rows(first, last)):
+            return
+    raise NoData(f"{scenery.granule.path}: every pixel is {' or '.join(meanings).replace('_', ' ')}")
+
+
+def strip_bounds(rows: int, height: int, shift: int) -> list[Rows]:
+    """Strips of `height` rows; the first is `shift` rows shorter.
+
+    A band that is reduced needs rows beyond its strip: the shift makes these end where a block of the file does, so
+    that no block is decoded before its strip.
+    """
+    edges = [0, *range(height - shift if height > shift else height, rows, height), rows]
+    return [(first, last) for first, last in zip(edges, edges[1:], strict=False) if last > first]
+
+
+class _Course:
+    """One chain on one granule, from the first strip to the conclusion."""
+
+    def __init__(self, scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> None:
+        self.scenery, self.parameters, self.sink, self.run, self.pool = scenery, parameters, sink, run, pool
+        self.chain: Chain = scenery.chain
+        self.strips = self._strips()
+        self.carry: dict[str, list[Any]] = {}
+        self.settled: Any = None
+        self.layers: tuple[str, ...] = ()
+        self._done = 0
+
+    def complete(self) -> Conclusion:
+        """Survey, settle, apply, conclude: those that the chain declares."""
+        if self.chain.survey:
+            noted = Totals()
+            self._stream("survey", self._note, lambda strip, result: self._keep(result, noted))
+            if self.chain.settle:
+                self.settled = self._call(self.chain.settle, self._tileful(noted.sums))
+        summed = Totals()
+        self._stream("apply", self._apply, lambda strip, result: self._hand_on(result, summed))
+        if self.chain.conclude is None:
+            return Conclusion()
+        conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(summed.sums))
+        return conclusion
+
+    def _strips(self) -> list[Rows]:
+        rows = self.scenery.part.grid.shape[0]
+        if self.chain.whole:
+            return [(0, rows)]
+        finest = self.scenery.finest
+        height = self.run.strip_rows or max(1, _SOURCE_ROWS // finest)
+        return strip_bounds(rows, height, self.chain.halo + (2 if finest > 1 else 0))
+
+    def _stream(
+        self,
+        step: str,
+        work: Callable[[int, Mapping[str, NDArray[Any]]], Any],
+        consume: Callable[[Rows, Any], Iterable[Future[None]]],
+    ) -> None:
+        feeds = self.scenery.feeds(step)
+        pending: list[Future[Any]] = []
+        reads = self._read(feeds, 0)
+        try:
+            for index, strip in enumerate(self.strips):
+                values = {name: future.result() for name, future in reads.items()}
+                computed = self.pool.submit(work, index, values)
+                del values
+                reads = self._read(feeds, index + 1)
+                result = computed.result()
+                for future in pending:
+                    future.result()
+                pending = list(consume(strip, result))
+                self._advance()
+            for future in pending:
+                future.result()
+        except BaseException:
+            # Nothing may still read or write when the files are closed.
+            wait([*reads.values(), *pending])
+            raise
+
+    def _read(self, feeds: Sequence[Feed], index: int) -> dict[str, Future[NDArray[Any]]]:
+        if index >= len(self.strips):
+            return {}
+        return {feed.name: self.pool.submit(feed.rows, *self.strips[index]) for feed in feeds}
+
+    def _advance(self) -> None:
+        self._done += 1
+        self.run.progress(self._done / (len(self.strips) * (2 if self.chain.survey else 1)))
+
+    def _note(self, index: int, values: Mapping[str, NDArray[Any]]) -> Noted:
+        survey = self.chain.survey
+        if survey is None:
+            raise BadParameters(f"chain {self.chain.name!r} has no survey")
+        noted: Noted = self._call(survey, self._scene(index, values))
+        return noted
+
+    def _keep(self, noted: Noted, totals: Totals) -> Iterable[Future[None]]:
+        for name, rows in noted.carry.items():
+            self.carry.setdefault(name, []).append(rows)
+        totals.add(noted.totals, self.chain.name)
+        return ()
+
+    def _apply(self, index: int, values: Mapping[str, NDArray[Any]]) -> Strip:
+        kept = {name: strips[index] for name, strips in self.carry.items()}
+        result = self._call(self.chain.function, self._scene(index, {**values, **kept}))
+        for strips in self.carry.values():
+            strips[index] = None
+        return result if isinstance(result, Strip) else Strip(result)
+
+    def _hand_on(self, strip: Strip, totals: Totals) -> Iterable[Future[None]]:
+        totals.add(strip.totals, self.chain.name)
+        names = tuple(strip.layers)
+        if self.layers and set(names) != set(self.layers):
+            raise BadParameters(
+                f"chain {self.chain.name!r} gave other layers for one strip than for the first: {names}"
+            )
+        self.layers = self.layers or names
+        return [
+            self.pool.submit(self.sink.append, self.chain.layer(name), pack(self.chain.layer(name), rows))
+            for name, rows in strip.layers.items()
+        ]
+
+    def _scene(self, index: int, values: Mapping[str, NDArray[Any]]) -> Scene:
+        scenery = self.scenery
+        corner = (-scenery.part.row, -scenery.part.column)
+        return Scene(
+            scenery.granule,
+            scenery.part.grid,
+            self.strips[index],
+            values,
+            scenery.whole,
+            self.settled,
+            corner,
+        )
+
+    def _tileful(self, totals: Mapping[str, NDArray[np.int64]]) -> Tileful:
+        scenery = self.scenery
+        return Tileful(
+            granule=scenery.granule,
+            grid=scenery.part.grid,
+            totals=totals,
+            strips=tuple(self.strips),
+            carry=self.carry,
+            whole=scenery.whole,
+            available=scenery.available,
+            settled=self.settled,
+            corner=(-scenery.part.row, -scenery.part.column),
+        )
+
+    def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:
+        if isinstance(scene, Scene) and wants_dataset(step):
+            from thalweg.dataset import from_dataset, to_dataset
+
+            return from_dataset(self.chain.call(step, to_dataset(scene), self.parameters))  # type: ignore[arg-type]
+        return self.chain.call(step, scene, self.parameters)
+
+
+class Totals:
+    """Integer totals of strips, added up as they come."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, NDArray[np.int64]] = {}
+
+    def add(self, more: Mapping[str, NDArray[np.int64]], chain: str) -> None:
+        """Add those of one strip; only integers, whose sum no order of strips can change."""
+        for name, value in more.items():
+            array = np.asarray(value)
+            if array.dtype.kind not in "iu":
+                raise BadParameters(
+                    f"chain {chain!r}: the total {name!r} is {array.dtype}; totals are integers"
+                )
+            if name in self.sums:
+                self.sums[name] += array
+            else:
+                self.sums[name] = array.astype(np.int64)
+
+
+def pack(layer: Layer, rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows as the layer stores them.
+
+    Numbers in the layer's own type pass as they are. Floats for an integer layer are unpacked values: (value - offset)
+    / scale, rounded half up; not finite or beyond the type's range becomes nodata, never a clipped value.
+    """
+    dtype = np.dtype(layer.dtype)
+    if rows.ndim != 2:
+        raise BadParameters(f"layer {layer.name!r}: rows have {rows.ndim} dimensions, not 2")
+    if rows.dtype == dtype:
+        return np.ascontiguousarray(rows)
+    if dtype.kind == "f" or rows.dtype.kind in "iub":
+        return np.ascontiguousarray(rows.astype(dtype))
+    limits = np.iinfo(dtype)
+    with np.errstate(invalid="ignore"):
+        packed = np.floor((rows.astype(np.float64) - layer.offset) / layer.scale + 0.5)
+        beyond = ~((packed >= limits.min) & (packed <= limits.max))
+    if beyond.any() and layer.nodata is None:
+        raise BadParameters(
+            f"layer {layer.name!r}: values that {layer.dtype} cannot hold, and no nodata declared"
+        )
+    fill = 0 if layer.nodata is None else layer.nodata
+    return np.where(beyond, fill, packed).astype(dtype)

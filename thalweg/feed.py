@@ -1,0 +1,321 @@
+"""Feeds: each brings one input of a chain to the chain's grid, strip by strip, in order.
+
+A feed decodes, converts and resamples in the thread that asks it; the engine never asks one feed from two threads at
+once. Rows of neighbours are provided where the chain declares a halo: beyond the edge of the tile they are nodata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from thalweg.inputs import NO_DATA, Band
+from thalweg.kernels.resample import reduce_cubic, reduce_cubic_2
+from thalweg.opened import OpenRaster, RowStream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thalweg.granule import BandFile
+    from thalweg.grid import Grid
+
+
+class Feed(Protocol):
+    """Rows of one input on the chain's grid."""
+
+    name: str
+    """Attribute of the scene."""
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """The rows from `first` to before `last`, halo included, all columns."""
+        ...
+
+    def close(self) -> None:
+        """Close the files."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a granule's working grid is processed: all of it, or what lies in the user's box."""
+
+    whole: Grid
+    """The working grid of the granule."""
+    row: int
+    """First row of the part."""
+    column: int
+    """First column of the part."""
+    grid: Grid
+    """The part's own grid."""
+
+    def scaled(self, factor: int) -> tuple[int, int, int, int]:
+        """Row, column, rows and columns of the part on pixels `factor` times finer."""
+        rows, columns = self.grid.shape
+        return (self.row * factor, self.column * factor, rows * factor, columns * factor)
+
+    def finer(self, factor: int) -> Part:
+        """The same part on pixels `factor` times finer."""
+        return Part(
+            self.whole.finer(factor), self.row * factor, self.column * factor, self.grid.finer(factor)
+        )
+
+
+class MaskSource(NamedTuple):
+    """One file of a mask and how it comes to the chain's grid."""
+
+    opened: OpenRaster
+    """The codes."""
+    table: NDArray[np.uint8]
+    """Code to bit field of meanings."""
+    enlarge: int = 1
+    """Pixels of the chain's grid, across, in one of the mask."""
+    reduce: int = 1
+    """Pixels of the mask, across, in one of the chain's grid."""
+
+
+def ratio(fine: Grid, coarse: Grid) -> int | None:
+    """How many pixels of `fine` make one of `coarse`, where that is a whole number in both directions; else None."""
+    ratios = {round(c / f) for c, f in zip(coarse.pixel, fine.pixel, strict=True)}
+    if len(ratios) != 1:
+        return None
+    factor = ratios.pop()
+    exact = all(
+        abs(c - f * factor) * n <= 1e-3 * c
+        for c, f, n in zip(coarse.pixel, fine.pixel, reversed(coarse.shape), strict=True)
+    )
+    return factor if factor >= 1 and exact else None
+
+
+class BandFeed:
+    """A spectral band: counts, stored numbers or reflectance, reduced to the chain's grid where it is finer."""
+
+    def __init__(
+        self, band: Band, file: BandFile, opened: OpenRaster, part: Part, factor: int, halo: int
+    ) -> None:
+        self.name = band.name
+        self._band, self._file, self._opened = band, file, opened
+        self._factor, self._halo = factor, halo
+        self._rows, self._columns = part.grid.shape
+        # A cubic reduction reaches one and a half target pixels beyond the target's own source pixels.
+        self._reach = (3 * factor + 1) // 2 if factor > 1 and band.reduce == "cubic" else 0
+        overlap = 2 * self._reach + 2 * halo * factor
+        self._stream = RowStream(opened, overlap, part.scaled(factor))
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`: int16, -10000 beyond the tile; reflectance float32, NaN beyond it."""
+        start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
+        factor, reach = self._factor, self._reach
+        top = max(start * factor - reach, 0)
+        stored = self._stream.rows(top, stop * factor + reach)
+        values = self._convert(stored)
+        if factor > 1:
+            values = self._reduce(values, top, start, stop)
+        nodata = np.nan if values.dtype.kind == "f" else NO_DATA
+        return pad_halo(values, nodata, first, last, self._halo, self._rows)
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        self._opened.close()
+
+    def _convert(self, stored: NDArray[Any]) -> NDArray[Any]:
+        if self._band.encoding == "stored":
+            return _as_int16(stored)
+        nodata = self._opened.nodata if self._band.nodata is None else self._band.nodata
+        if self._band.encoding == "counts":
+            return to_counts(stored, self._file, nodata)
+        return to_reflectance(stored, self._file, nodata)
+
+    def _reduce(self, values: NDArray[Any], top: int, start: int, stop: int) -> NDArray[Any]:
+        factor = self._factor
+        if self._band.reduce == "mean":
+            return reduce_mean(values, factor)
+        if self._band.reduce == "nearest":
+            return np.ascontiguousarray(values[::factor, ::factor])
+        out = np.empty((stop - start, self._columns), np.int16)
+        if factor == 2:
+            reduce_cubic_2(values, top, start, NO_DATA, out)
+        else:
+            reduce_cubic(values, top, start, factor, NO_DATA, out)
+        return out
+
+
+class MaskFeed:
+    """Meanings of the product's masks as a bit field; codes of several files are joined.
+
+    Where a mask is finer than the chain's grid, a meaning holds as soon as it holds for one of its pixels.
+    """
+
+    def __init__(self, name: str, sources: Sequence[MaskSource], part: Part, halo: int) -> None:
+        self.name = name
+        self._halo, self._rows = halo, part.grid.shape[0]
+        self._sources = [
+            (
+                CodeFeed(name, source.opened, part.finer(source.reduce), source.enlarge, overlap=2 * halo),
+                source,
+            )
+            for source in sources
+        ]
+
+    def rows(self, first: int, last: int) -> NDArray[np.uint8]:
+        """As in `Feed`: uint8, no bit set beyond the tile."""
+        start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
+        bits = [_bits(codes, source, start, stop) for codes, source in self._sources]
+        return pad_halo(np.bitwise_or.reduce(bits), 0, first, last, self._halo, self._rows)
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        for codes, _ in self._sources:
+            codes.close()
+
+
+def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[np.uint8]:
+    factor = source.reduce
+    bits = source.table[codes.rows(start * factor, stop * factor)]
+    return bits if factor == 1 else np.bitwise_or.reduce(list(_phases(bits, factor)))
+
+
+class CodeFeed:
+    """Codes of a mask file, or a static layer, on the chain's grid or one that is coarser by a whole factor."""
+
+    def __init__(
+        self,
+        name: str,
+        opened: OpenRaster,
+        part: Part,
+        enlarge: int,
+        halo: int = 0,
+        *,
+        overlap: int = 0,
+        nodata: float = 0,
+    ) -> None:
+        """`overlap` rows of a request may be asked for again, beside the halo; `nodata` lies beyond the tile."""
+        self.name = name
+        self._opened, self._enlarge, self._halo, self._nodata = opened, enlarge, halo, nodata
+        self._rows, self._columns = part.grid.shape
+        self._row, self._column = part.row % enlarge, part.column % enlarge
+        rows = -(-(self._row + self._rows) // enlarge)
+        columns = -(-(self._column + self._columns) // enlarge)
+        window = (part.row // enlarge, part.column // enlarge, rows, columns)
+        self._stream = RowStream(opened, 2 * halo + overlap + 1, window)
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`: in the type of the file."""
+        start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
+        codes = self._enlarged(start, stop) if self._enlarge > 1 else self._stream.rows(start, stop)
+        return pad_halo(np.ascontiguousarray(codes), self._nodata, first, last, self._halo, self._rows)
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        self._opened.close()
+
+    def _enlarged(self, start: int, stop: int) -> NDArray[Any]:
+        times = self._enlarge
+        begin, end = (start + self._row) // times, -(-(stop + self._row) // times)
+        codes = self._stream.rows(begin, end).repeat(times, axis=0).repeat(times, axis=1)
+        skip = start + self._row - begin * times
+        return codes[skip : skip + stop - start, self._column : self._column + self._columns]
+
+
+class ArrayFeed:
+    """An input that is held whole: a warped or a buffered static layer."""
+
+    def __init__(self, name: str, values: NDArray[Any], nodata: float | None, halo: int) -> None:
+        self.name = name
+        self._values, self._halo = values, halo
+        self._nodata = 0 if nodata is None else nodata
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`: in the type of the layer."""
+        rows = self._values.shape[0]
+        start, stop = max(first - self._halo, 0), min(last + self._halo, rows)
+        part = np.ascontiguousarray(self._values[start:stop])
+        return pad_halo(part, self._nodata, first, last, self._halo, rows)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def to_counts(stored: NDArray[Any], file: BandFile, nodata: float | None) -> NDArray[np.int16]:
+    """Reflectance x quantification as int16, the product's offset applied, -10000 where nodata.
+
+    Stored integers whose scale is the quantification itself stay integers: offset added in 32 bits, then clamped to
+    int16. Anything else is decoded in float64 and rounded half up.
+    """
+    rule = file.reflectance
+    if stored.dtype == np.int16 and rule.add == 0 and _is_integer_packing(file) and nodata in (None, NO_DATA):
+        return stored
+    if stored.dtype.kind in "iu" and _is_integer_packing(file):
+        counts = stored.astype(np.int32)
+        counts += rule.add
+        np.clip(counts, -32768, 32767, out=counts)
+        result = counts.astype(np.int16)
+    else:
+        value = stored.astype(np.float64) * file.raster.scale + file.raster.offset
+        value = np.floor(value * rule.quantification + 0.5)
+        missing = ~np.isfinite(value)
+        result = np.where(missing, NO_DATA, np.clip(value, -32768, 32767)).astype(np.int16)
+    return _with_nodata(result, stored, nodata, NO_DATA)
+
+
+def to_reflectance(stored: NDArray[Any], file: BandFile, nodata: float | None) -> NDArray[np.float32]:
+    """Reflectance as float32, NaN where nodata; decoded in float64."""
+    value = stored.astype(np.float64) * file.raster.scale + file.raster.offset
+    return _with_nodata(value.astype(np.float32), stored, nodata, np.nan)
+
+
+def reduce_mean(values: NDArray[Any], factor: int) -> NDArray[Any]:
+    """Mean of blocks of `factor` x `factor` pixels; nodata where any pixel of the block is; counts rounded half up.
+
+    Reflectance is added up in float64, pixel after pixel: in an order that no strip height changes.
+    """
+    size = factor * factor
+    if values.dtype.kind == "f":
+        total = sum(phase.astype(np.float64) for phase in _phases(values, factor))
+        return np.asarray(total / size, values.dtype)
+    total = sum(phase.astype(np.int32) for phase in _phases(values, factor))
+    missing = np.logical_or.reduce([phase == NO_DATA for phase in _phases(values, factor)])
+    return np.where(missing, NO_DATA, (2 * total + size) // (2 * size)).astype(np.int16)
+
+
+def _phases(values: NDArray[Any], factor: int) -> Iterator[NDArray[Any]]:
+    """The first pixels of all blocks, the second ones, and so on, row by row of a block."""
+    for row in range(factor):
+        for column in range(factor):
+            yield values[row::factor, column::factor]
+
+
+def pad_halo(
+    values: NDArray[Any], nodata: float, first: int, last: int, halo: int, rows: int
+) -> NDArray[Any]:
+    """`values` with `halo` columns on both sides, and rows beyond the edges of the tile, filled with nodata."""
+    if halo == 0:
+        return values
+    above, below = max(halo - first, 0), max(last + halo - rows, 0)
+    return np.pad(values, ((above, below), (halo, halo)), constant_values=nodata)
+
+
+def _is_integer_packing(file: BandFile) -> bool:
+    return abs(file.raster.scale * file.reflectance.quantification - 1) < 1e-9
+
+
+def _as_int16(stored: NDArray[Any]) -> NDArray[np.int16]:
+    return stored if stored.dtype == np.int16 else np.clip(stored, -32768, 32767).astype(np.int16)
+
+
+def _with_nodata(
+    result: NDArray[Any], stored: NDArray[Any], nodata: float | None, fill: float
+) -> NDArray[Any]:
+    if nodata is None or np.isnan(nodata) or not _holds(stored.dtype, nodata):
+        return result
+    result[stored == stored.dtype.type(nodata)] = fill
+    return result
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return float(value).is_integer() and limits.min <= value <= limits.max

@@ -1,0 +1,423 @@
+"""One command's worth of work: chains on granules, every unit ended with its class, products published."""
+
+from __future__ import annotations
+
+import resource
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from thalweg import engine
+from thalweg.bands import ROLES
+from thalweg.catalogue import publish
+from thalweg.chain import Chain, Conclusion, Names
+from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
+from thalweg.identity import short, unit_id
+from thalweg.inputs import Band
+from thalweg.item import InputFile, Provenance, build_item, write_item
+from thalweg.opened import gdal_version, raster_environment
+from thalweg.parameter_files import gather
+from thalweg.parameters import digest
+from thalweg.product import ProductWriter, describe_files, run_document
+from thalweg.readers import Wanted, opened
+from thalweg.registry import find_chain
+from thalweg.scenery import Scenery, open_scenery
+from thalweg.settings import Settings, read_settings
+from thalweg.staging import is_complete, staged
+from thalweg.static import StaticLayers, digest_of
+
+if TYPE_CHECKING:
+    from thalweg.cog import Codec
+    from thalweg.granule import Granule
+    from thalweg.grid import Bounds
+
+State = Literal["done", "no-data", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one unit ended."""
+
+    chain: str
+    """Name of the chain."""
+    granule: str
+    """The granule as the user named it."""
+    state: State
+    """done: the product is in place; no-data: none is owed; failed: see `error`."""
+    unit: str = ""
+    """Identity of the unit; empty where the granule could not even be opened."""
+    product: Path | None = None
+    """Folder of the product."""
+    existed: bool = False
+    """True where the product had been there before."""
+    seconds: float = 0.0
+    """Wall time."""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """STAC properties that the chain gave."""
+    error: ThalwegError | None = None
+    """Why there is no product."""
+    trace: str = ""
+    """Traceback of a bug, empty for every other class."""
+    tile: str = ""
+    """Tile of the granule."""
+    sensed: datetime | None = None
+    """Start of sensing."""
+    item: Mapping[str, Any] | None = None
+    """The product's STAC item."""
+
+    @property
+    def code(self) -> int:
+        """Exit code of this ending."""
+        return self.error.code if self.error else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        return {
+            "chain": self.chain,
+            "granule": self.granule,
+            "tile": self.tile,
+            "state": self.state,
+            "unit": self.unit,
+            "product": str(self.product) if self.product else None,
+            "existed": self.existed,
+            "seconds": round(self.seconds, 3),
+            "properties": dict(self.properties),
+            "error": self.error.to_dict() if self.error else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of every unit of a run."""
+
+    destination: Path
+    """Where products go."""
+    static: StaticLayers
+    """Where static layers are."""
+    settings: Settings
+    """Surroundings."""
+    box: Bounds | None = None
+    """West, south, east, north in degrees: only this part of the tile."""
+    codec: Codec = "zstd"
+    """How rasters are compressed."""
+    strip_rows: int | None = None
+    """Rows of a strip; changes no result."""
+    progress: Callable[[str, str, float], None] | None = None
+    """Told granule, chain and the share of the work that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A chain with the parameters of this run."""
+
+    chain: Chain
+    """The chain."""
+    values: Mapping[str, Any]
+    """Resolved parameters, all of them."""
+    parameters: Any
+    """What the chain's functions receive."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the resolved parameters."""
+        return digest(self.values)
+
+
+def run(
+    granules: str | Path | Iterable[str | Path],
+    chain: str | Chain | Iterable[str | Chain],
+    *,
+    to: str | Path,
+    static: str | Path | None = None,
+    static_files: Mapping[str, str | Path] | None = None,
+    without: Iterable[str] = (),
+    parameters_file: str | Path | None = None,
+    bbox: Bounds | None = None,
+    codec: Codec = "zstd",
+    strip_rows: int | None = None,
+    report: Callable[[Ending], None] | None = None,
+    progress: Callable[[str, str, float], None] | None = None,
+    **parameters: Any,
+) -> list[Ending]:
+    """Run one or several chains on granules and write the products under `to`.
+
+    Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
+    is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
+    east, north in degrees. The endings come back in order, one a unit; a failing unit does not stop the others.
+    Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
+    """
+    paths = [Path(path) for path in ([granules] if isinstance(granules, str | Path) else granules)]
+    names = [chain] if isinstance(chain, str | Chain) else list(chain)
+    order = Order(
+        destination=Path(to),
+        static=_static_layers(static, static_files, without),
+        settings=read_settings(),
+        box=bbox,
+        codec=codec,
+        strip_rows=strip_rows,
+        progress=progress,
+    )
+    assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
+    endings = []
+    for path in paths:
+        for ending in process_granule(path, assignments, order):
+            endings.append(ending)
+            if report:
+                report(ending)
+    publish(order.destination, endings, [assignment.chain for assignment in assignments])
+    return endings
+
+
+def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]) -> list[Assignment]:
+    """Chains with their parameters, checked before anything runs."""
+    chains = [find_chain(name) if isinstance(name, str) else name for name in names]
+    if not chains:
+        raise UsageError("no chain was asked for")
+    by_chain = {chains[0].name: given} if len(chains) == 1 else given
+    strangers = sorted(set(by_chain) - {chain.name for chain in chains})
+    if strangers:
+        raise UsageError(f"parameters for {strangers[0]!r}, which is no chain of this run")
+    known = [chain.name for chain in chains]
+    assignments = []
+    for chain in chains:
+        values, parameters = chain.prepare(gather(chain, file, by_chain.get(chain.name, {}), known))
+        assignments.append(Assignment(chain, values, parameters))
+    return assignments
+
+
+def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterable[Ending]:
+    """Endings of all chains on one granule; what goes wrong with the granule itself ends all of them."""
+    try:
+        with opened(path, order.settings.scratch, _wanted(assignments)) as granule:
+            for assignment in assignments:
+                yield process_unit(granule, assignment, order)
+    except ThalwegError as problem:
+        for assignment in assignments:
+            yield Ending(assignment.chain.name, str(path), "failed", error=problem)
+
+
+def _wanted(assignments: list[Assignment]) -> Wanted:
+    """What the chains read of a granule, in general: no more of it needs to be unpacked from a zip."""
+    bands = [
+        band
+        for assignment in assignments
+        for band in assignment.chain.inputs_for(assignment.parameters)
+        if isinstance(band, Band)
+    ]
+    wanted = {(band.role, band.correction) for band in bands}
+
+    def is_wanted(what: str, key: str) -> bool:
+        is_band = what in ROLES
+        return not is_band or (what, None) in wanted or (what, key) in wanted or (
+            key not in ("flat", "surface") and any(role == what for role, _ in wanted)
+        )
+
+    return is_wanted
+
+
+def process_unit(granule: Granule, assignment: Assignment, order: Order) -> Ending:
+    """One chain on one granule: its product in place, or the reason why there is none."""
+    unit = _Unit(granule, assignment, order)
+    try:
+        return unit.complete()
+    except NoData as problem:
+        return unit.ending("no-data", error=problem)
+    except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
+        error = classify(problem)
+        trace = traceback.format_exc() if isinstance(error, Bug) else ""
+        return unit.ending("failed", error=error, trace=trace)
+
+
+class _Unit:
+    """One attempt at one unit."""
+
+    def __init__(self, granule: Granule, assignment: Assignment, order: Order) -> None:
+        self.granule, self.assignment, self.order = granule, assignment, order
+        self.chain = assignment.chain
+        self.id = ""
+        self._clock = time.perf_counter()
+        self._cpu = _cpu_seconds()
+        self._started = datetime.now(UTC)
+
+    def complete(self) -> Ending:
+        order, parameters = self.order, self.assignment.parameters
+        with raster_environment(), open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery:
+            statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
+            self.id = unit_id(
+                self.chain.name,
+                self.chain.version,
+                self.assignment.digest,
+                [self.granule.id],
+                statics,
+                list(order.box) if order.box else None,
+            )
+            names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
+            target = self._target(names)
+            if is_complete(target):
+                return self.ending("done", product=target, existed=True)
+            return self._make(scenery, statics, names, target)
+
+    def ending(self, state: State, **more: Any) -> Ending:
+        """The ending of this unit."""
+        return Ending(
+            self.chain.name,
+            str(self.granule.path),
+            state,
+            unit=self.id,
+            seconds=time.perf_counter() - self._clock,
+            tile=self.granule.tile,
+            sensed=self.granule.sensed,
+            **more,
+        )
+
+    def _target(self, names: Names) -> Path:
+        when = self.granule.sensed
+        folder = self.order.destination / self.chain.collection / self.granule.tile / f"{when:%Y}" / f"{when:%m}"
+        return folder / f"{names.product}_{short(self.id)}"
+
+    def _make(self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path) -> Ending:
+        order = self.order
+        pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
+        try:
+            with staged(order.destination, target, self.id) as attempt:
+                sums = self._checksums(scenery, pool)
+                writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
+                try:
+                    conclusion = engine.compute(scenery, self.assignment.parameters, writer, self._course(), pool)
+                    item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums, pool)
+                finally:
+                    writer.abandon()
+                write_item(attempt.folder / f"{target.name}.json", item)
+                attempt.publish()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return self.ending("done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won)
+
+    def _course(self) -> engine.Run:
+        told = self.order.progress
+        if told is None:
+            return engine.Run(strip_rows=self.order.strip_rows)
+        return engine.Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
+
+    def _finish(
+        self,
+        scenery: Scenery,
+        statics: Mapping[str, str],
+        conclusion: Conclusion,
+        writer: ProductWriter,
+        folder: Path,
+        target: Path,
+        sums: Mapping[str, tuple[Path, Future[str]]],
+        pool: ThreadPoolExecutor,
+    ) -> dict[str, Any]:
+        inputs = tuple(InputFile(role, path.name, path.stat().st_size, done.result()) for role, (path, done) in sums.items())
+        layers = tuple(
+            InputFile(role, path.name, path.stat().st_size, f"sha256:{statics[role]}")
+            for role, path in sorted(scenery.static_files.items())
+        )
+        documents = {**conclusion.documents, f"{self.chain.name}_run.json": self._run_document(inputs, layers)}
+        concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
+        written = writer.finish(concluded, self.chain.main, pool)
+        assets = describe_files(written, folder, scenery.part.grid, pool)
+        return build_item(
+            target.name,
+            self.chain.collection,
+            self.granule,
+            scenery.part.grid,
+            assets,
+            {**conclusion.properties, **({"thalweg:status": "empty"} if conclusion.empty else {})},
+            self._provenance(inputs, layers),
+            self.chain,
+        )
+
+    def _run_document(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> str:
+        return run_document(
+            {
+                "unit": self.id,
+                "chain": self.chain.name,
+                "chain_version": self.chain.version,
+                "parameters": self.assignment.values,
+                "parameter_digest": self.assignment.digest,
+                "granule": self.granule.id,
+                "box": self.order.box,
+                "inputs": {file.role: {"file": file.file, "checksum": file.checksum} for file in inputs},
+                "statics": {file.role: {"file": file.file, "checksum": file.checksum} for file in statics},
+                "software": software_versions(),
+            }
+        )
+
+    def _provenance(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> Provenance:
+        return Provenance(
+            unit_id=self.id,
+            chain=self.chain.name,
+            chain_version=self.chain.version,
+            software=software_versions(),
+            parameters=self.assignment.values,
+            parameter_digest=self.assignment.digest,
+            inputs=inputs,
+            statics=statics,
+            host=self.order.settings.host,
+            facility=self.order.settings.facility,
+            started=self._started,
+            finished=datetime.now(UTC),
+            cpu_seconds=_cpu_seconds() - self._cpu,
+            wall_seconds=time.perf_counter() - self._clock,
+            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+
+    def _checksums(self, scenery: Scenery, pool: ThreadPoolExecutor) -> dict[str, tuple[Path, Future[str]]]:
+        files = {name: opened.path for name, (_, _, opened, _) in scenery.bands.items()}
+        for name, (_, sources) in scenery.masks.items():
+            files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
+        return {name: (path, pool.submit(crc32, path)) for name, path in sorted(files.items())}
+
+    def _tags(self) -> dict[str, str]:
+        return {
+            "THALWEG_CHAIN": f"{self.chain.name} {self.chain.version}",
+            "THALWEG_PARAMETERS": f"sha256:{self.assignment.digest}",
+        }
+
+
+def crc32(path: Path) -> str:
+    """Checksum of an input, as ``crc32:<8 digits>``: it tells one file from another at a tenth of the cost of SHA-256,
+    which on half a gigabyte of bands would be a fifth of the whole unit's work."""
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return f"crc32:{value:08x}"
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Versions of what decides a product's pixels."""
+    found = {name: version(name) for name in ("thalweg", "numpy", "numba", "rasterio")}
+    return {**found, "gdal": gdal_version()}
+
+
+def exit_code(endings: Iterable[Ending]) -> int:
+    """Of a run: 0 where every unit is done or without data, else the highest code of a failed one."""
+    return max((ending.code for ending in endings if ending.state == "failed"), default=0)
+
+
+def _static_layers(
+    folder: str | Path | None, files: Mapping[str, str | Path] | None, without: Iterable[str]
+) -> StaticLayers:
+    named = {role: Path(path) for role, path in (files or {}).items()}
+    for role, path in named.items():
+        if not path.exists():
+            raise MissingInput(f"static layer {role!r}: {path}: no such file")
+    return StaticLayers(Path(folder) if folder is not None else None, named, frozenset(without))
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,146 @@
+"""A product on disk: one COG a layer, a quicklook, documents, and the STAC item that completes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from thalweg.cog import Codec, CogWriter
+from thalweg.item import Asset
+from thalweg.polygons import write_polygons
+from thalweg.quicklook import write_quicklook
+from thalweg.static import checksum
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thalweg.chain import Conclusion, Names
+    from thalweg.grid import Grid
+    from thalweg.layer import Layer
+
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+"""Media type of a layer's file."""
+
+_MEDIA = {
+    ".json": "application/json",
+    ".xml": "application/xml",
+    ".txt": "text/plain",
+    ".gpkg": "application/geopackage+sqlite3",
+    ".png": "image/png",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file of a product."""
+
+    key: str
+    """Key of its asset."""
+    path: Path
+    """Where it is."""
+    title: str
+    """For people."""
+    roles: tuple[str, ...]
+    """STAC roles."""
+    layer: Layer | None = None
+    """The layer that it holds, None for other files."""
+
+
+class ProductWriter:
+    """Takes layers strip by strip and makes the files of a product in a folder."""
+
+    def __init__(self, folder: Path, names: Names, grid: Grid, codec: Codec, tags: Mapping[str, str]) -> None:
+        self._folder, self._names, self._grid, self._codec, self._tags = (
+            folder,
+            names,
+            grid,
+            codec,
+            dict(tags),
+        )
+        self._writers: dict[str, tuple[Layer, CogWriter]] = {}
+        self._lock = Lock()
+
+    def append(self, layer: Layer, rows: NDArray[Any]) -> None:
+        """Add rows to a layer's file; layers may come from several threads, rows of one layer in order."""
+        self._writer(layer).append(rows)
+
+    def finish(self, conclusion: Conclusion, main: Iterable[str], pool: Executor) -> list[Written]:
+        """Write what is left of the layers, then quicklook, polygons and documents."""
+        writers = [writer for _, writer in self._writers.values()]
+        for _ in pool.map(CogWriter.close, writers):
+            pass
+        written = [
+            Written(layer.name, self._path(layer), layer.description, (layer.role,), layer)
+            for layer, _ in self._writers.values()
+        ]
+        written.append(self._quicklook(main))
+        written += [self._polygons(layer, field) for layer, field in conclusion.polygons.items()]
+        written += [self._document(name, text) for name, text in conclusion.documents.items()]
+        return written
+
+    def abandon(self) -> None:
+        """Forget every layer; files that exist already go with the folder."""
+        for _, writer in self._writers.values():
+            writer.abandon()
+
+    def _writer(self, layer: Layer) -> CogWriter:
+        with self._lock:
+            if layer.name not in self._writers:
+                path = self._path(layer)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                writer = CogWriter(path, layer, self._grid, codec=self._codec, tags=self._tags)
+                self._writers[layer.name] = (layer, writer)
+            return self._writers[layer.name][1]
+
+    def _path(self, layer: Layer) -> Path:
+        return self._folder / self._names.files.get(layer.name, f"{layer.name}.tif")
+
+    def _quicklook(self, main: Iterable[str]) -> Written:
+        name = next((name for name in main if name in self._writers), next(iter(self._writers)))
+        layer, writer = self._writers[name]
+        path = self._folder / f"{self._names.product}.png"
+        write_quicklook(path, writer.overview(), layer)
+        return Written("quicklook", path, f"Quicklook: {layer.description}", ("thumbnail", "overview"))
+
+    def _polygons(self, name: str, field: str) -> Written:
+        raster = self._path(self._writers[name][0])
+        path = self._folder / f"{raster.stem}.gpkg"
+        write_polygons(path, raster, field)
+        return Written(f"{name}_polygons", path, f"Polygons of {name}", ("data",))
+
+    def _document(self, name: str, text: str) -> Written:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return Written(path.stem.lower(), path, path.name, ("metadata",))
+
+
+def describe_files(written: Iterable[Written], folder: Path, grid: Grid, pool: Executor) -> list[Asset]:
+    """The assets of written files, with sizes and SHA-256 checksums."""
+
+    def describe(file: Written) -> Asset:
+        return Asset(
+            key=file.key,
+            file=file.path.relative_to(folder).as_posix(),
+            media_type=COG
+            if file.layer
+            else _MEDIA.get(file.path.suffix.lower(), "application/octet-stream"),
+            roles=file.roles,
+            title=file.title,
+            layer=file.layer,
+            size=file.path.stat().st_size,
+            sha256=checksum(file.path),
+            grid=grid if file.layer else None,
+        )
+
+    return list(pool.map(describe, written))
+
+
+def run_document(values: Mapping[str, Any]) -> str:
+    """The text of ``<chain>_run.json``: what was really used."""
+    return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

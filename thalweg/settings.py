@@ -1,0 +1,102 @@
+"""What the surroundings say: the only module that reads the environment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from thalweg.errors import BadParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Facts of this process's surroundings."""
+
+    scratch: Path
+    """Folder for what must be unpacked; private subfolders are made and removed in it."""
+    kernel_cache: Path
+    """Folder for compiled kernels, one per kind of CPU inside."""
+    threads: int
+    """Threads of the pool that reads, computes and writes."""
+    host: str
+    """Name of this machine, for provenance."""
+    facility: str
+    """Who processes, for `processing:facility`."""
+
+
+def read_settings() -> Settings:
+    """The settings, from THALWEG_SCRATCH, THALWEG_KERNEL_CACHE, THALWEG_THREADS and THALWEG_FACILITY.
+
+    What is not set has a default. Raises BadParameters where THALWEG_THREADS is no number of threads.
+    """
+    scratch = os.environ.get("THALWEG_SCRATCH") or os.environ.get("TMPDIR") or tempfile.gettempdir()
+    return Settings(
+        scratch=Path(scratch),
+        kernel_cache=Path(os.environ.get("THALWEG_KERNEL_CACHE") or _default_cache()),
+        threads=_threads(os.environ.get("THALWEG_THREADS")),
+        host=socket.gethostname(),
+        facility=os.environ.get("THALWEG_FACILITY", ""),
+    )
+
+
+def use_kernel_cache(folder: Path) -> None:
+    """Make numba keep compiled kernels in `folder`: beside the source, where it would put them, may be read-only.
+
+    Must run before the first kernel module is imported; numba's own NUMBA_CACHE_DIR wins where it is set.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    if not _is_usable(folder):
+        folder = _temporary_cache()
+    if not _is_usable(folder):
+        folder = Path(tempfile.mkdtemp(prefix="thalweg-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if "numba" in sys.modules:
+        from numba import config
+
+        config.CACHE_DIR = str(folder)
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "thalweg" / "kernels"
+    home = os.environ.get("HOME")
+    if home and os.access(home, os.W_OK):
+        return Path(home) / ".cache" / "thalweg" / "kernels"
+    return _temporary_cache()
+
+
+def _is_usable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # What lies in it is run: where everybody may make a folder of this name, it must be this user's.
+        is_safe = folder.lstat().st_uid == os.getuid() or not folder.parent.stat().st_mode & stat.S_IWOTH
+    except OSError:
+        return False
+    return is_safe and os.access(folder, os.W_OK)
+
+
+def _temporary_cache() -> Path:
+    return Path(tempfile.gettempdir()) / f"thalweg-kernels-{_user()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _threads(text: str | None) -> int:
+    if not text:
+        return max(1, min(4, len(os.sched_getaffinity(0))))
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise BadParameters(f"THALWEG_THREADS={text!r}: a number of threads, at least 1, is wanted")
+    return int(text)

@@ -1,0 +1,269 @@
+"""Static layers: auxiliary rasters of a tile, found by role, checked against the granule's grid.
+
+They are brought to that grid only where the chain and its user allow it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.errors import BadInput, BadParameters, MissingInput
+from thalweg.inputs import Static
+from thalweg.opened import OpenRaster, blaming, open_raster
+from thalweg.raster import Raster
+from thalweg.scene import WholeLayer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thalweg.grid import Bounds, Grid
+
+RASTERS = (".tif", ".tiff")
+VECTORS = (".gpkg", ".geojson", ".shp")
+
+_SHA256 = re.compile(rb"[0-9a-f]{64}\b")
+# Source pixels around the tile that a warp takes in: more than any of its kernels reaches.
+_AROUND = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StaticLayers:
+    """Where a user keeps static layers: a folder, named files, and what is to be left out."""
+
+    folder: Path | None = None
+    """``<folder>/<tile>/<role>.tif``, or ``<folder>/<role>.tif`` for a single tile."""
+    files: Mapping[str, Path] | None = None
+    """Role to file: wins over the folder."""
+    without: frozenset[str] = frozenset()
+    """Roles that are not used even where a file is there."""
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and not self.folder.is_dir():
+            raise MissingInput(f"{self.folder}: no such folder of static layers")
+        both = sorted(self.without & set(self.files or {}))
+        if both:
+            raise BadParameters(f"static layer {both[0]!r} is both named and left out")
+
+    def find(self, role: str, tile: str) -> Path | None:
+        """The file of a role for a tile, or None; a named file that is not there is an error."""
+        if role in self.without:
+            return None
+        if self.files and role in self.files:
+            if not self.files[role].exists():
+                raise MissingInput(f"static layer {role!r}: {self.files[role]}: no such file")
+            return self.files[role]
+        candidates = (path for path in self.candidates(role, tile) if path.exists())
+        return next(candidates, None)
+
+    def candidates(self, role: str, tile: str) -> Iterable[Path]:
+        """Every place where the file of a role may be, in order."""
+        if self.folder is None:
+            return
+        for place in (self.folder / tile, self.folder / f"T{tile}", self.folder):
+            for suffix in RASTERS + VECTORS:
+                yield place / f"{role}{suffix}"
+
+    def missing(self, role: str, tile: str, chain: str) -> MissingInput:
+        """The error for a role that a chain needs, naming where it was looked for."""
+        if role in self.without:
+            return MissingInput(
+                f"chain {chain!r} needs the static layer {role!r}, which was left out (--without)"
+            )
+        if self.folder is None:
+            return MissingInput(
+                f"chain {chain!r} needs the static layer {role!r}: give --static FOLDER or {role}=FILE"
+            )
+        return MissingInput(
+            f"chain {chain!r} needs the static layer {role!r} of tile {tile}: neither "
+            f"{self.folder / tile / role}.tif nor {self.folder / role}.tif is there"
+        )
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a static layer: from the sidecar that `thalweg static prepare` wrote, else of the file.
+
+    A sidecar older than its file is not believed.
+    """
+    sidecar = sidecar_of(path)
+    if sidecar.exists() and sidecar.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+        digits = _SHA256.match(sidecar.read_bytes())
+        if digits:
+            return digits[0].decode()
+    return checksum(path)
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where the digest of a static layer is kept, in the form that ``sha256sum -c`` reads."""
+    return path.with_name(path.name + ".sha256")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_static(static: Static, path: Path, grid: Grid, name: str) -> OpenRaster | WholeLayer:
+    """The layer on `grid`: opened where it lies on it, else read (with a margin, warped, or from polygons).
+
+    `name` prefixes the identifier of an error. Raises BadInput where CRS, corner, pixel size or extent differ and
+    neither margin nor warp is allowed.
+    """
+    if is_vector(path):
+        from thalweg.polygons import burn_polygons
+
+        return WholeLayer(burn_polygons(path, grid, static.burn))
+    opened = open_raster(Raster(path))
+    if opened.grid.equals(grid):
+        return opened
+    try:
+        if static.margin and opened.grid.is_aligned(grid) and opened.grid.contains(grid):
+            return _with_margin(static, opened, grid)
+        if static.warp and static.allow_warp:
+            return WholeLayer(*warp(static, opened, grid))
+        raise _mismatch(static, opened, grid, name)
+    finally:
+        opened.close()
+
+
+def is_vector(path: Path) -> bool:
+    """True for a file of polygons, by its suffix."""
+    return path.suffix.lower() in VECTORS
+
+
+def read_whole(static: Static, opened: OpenRaster) -> WholeLayer:
+    """A layer that lies on the grid, in the declared type."""
+    values, nodata = as_declared(opened.read(0, 0, opened.grid.shape), static, opened.nodata)
+    return WholeLayer(values, nodata=nodata)
+
+
+def as_declared(
+    stored: NDArray[Any], static: Static, nodata: float | None
+) -> tuple[NDArray[Any], float | None]:
+    """Stored numbers in the declared type, with the nodata number that goes with them.
+
+    Floats become integers by rounding half up; NaN becomes the smallest int16 or 255.
+    """
+    dtype = np.dtype(static.dtype)
+    if stored.dtype == dtype:
+        return stored, nodata
+    if dtype.kind == "f":
+        return stored.astype(dtype), nodata
+    fill = -32768 if dtype == np.int16 else 255
+    limits = np.iinfo(dtype)
+    invalid = np.zeros(stored.shape, bool)
+    if stored.dtype.kind == "f":
+        invalid = ~np.isfinite(stored)
+        if nodata is not None:
+            invalid |= stored == nodata
+        stored = np.floor(np.where(invalid, 0, stored) + 0.5)
+        nodata = None
+    elif nodata is not None and not limits.min <= nodata <= limits.max:
+        invalid = stored == nodata
+        nodata = None
+    values = np.clip(stored, limits.min, limits.max).astype(dtype)
+    if invalid.any():
+        values[invalid] = fill
+        nodata = fill
+    return values, nodata
+
+
+def warp(static: Static, opened: OpenRaster, grid: Grid) -> tuple[NDArray[Any], int, int, float | None]:
+    """The layer brought to `grid` by GDAL's exact warp: values, row 0, column 0 and nodata, as `WholeLayer` wants.
+
+    Raises BadInput where the layer does not cover the grid, or is required and has pixels without a value on it.
+    """
+    with blaming(opened.path, f"cannot be brought to {grid.describe()}"):
+        _check_coverage(static, opened, grid)
+        stored, corner = _around(opened, grid)
+        source = opened.grid.window(*corner, stored.shape)
+        target = _reproject(_valid(static, stored, opened.nodata), source, grid, static.warp or "nearest")
+    missing = int(np.isnan(target).sum())
+    if static.required and missing:
+        raise BadInput(
+            f"{opened.path}: static layer {static.role!r} has no value for {missing} of {target.size} pixels"
+        )
+    values, nodata = as_declared(target, static, np.nan)
+    return values, 0, 0, nodata
+
+
+def _valid(static: Static, stored: NDArray[Any], nodata: float | None) -> NDArray[np.float32]:
+    values = stored.astype(np.float32)
+    if nodata is not None:
+        values[stored == nodata] = np.nan
+    if static.valid is not None:
+        values[(values < static.valid[0]) | (values > static.valid[1])] = np.nan
+    return values
+
+
+def _reproject(values: NDArray[np.float32], source: Grid, grid: Grid, resampling: str) -> NDArray[np.float32]:
+    from rasterio.enums import Resampling
+    from rasterio.transform import Affine
+    from rasterio.warp import reproject
+
+    target = np.full(grid.shape, np.nan, np.float32)
+    reproject(
+        values,
+        target,
+        src_transform=Affine(*source.transform),
+        src_crs=source.crs,
+        src_nodata=np.nan,
+        dst_transform=Affine(*grid.transform),
+        dst_crs=grid.crs,
+        dst_nodata=np.nan,
+        resampling=Resampling[resampling],
+        tolerance=0.0,
+    )
+    return target
+
+
+def _check_coverage(static: Static, opened: OpenRaster, grid: Grid) -> None:
+    half = max(opened.grid.pixel) / 2
+    left, bottom, right, top = opened.grid.bounds
+    for l, b, r, t in grid.bounds_in(opened.grid.crs):  # noqa: E741
+        if l < left - half or b < bottom - half or r > right + half or t > top + half:
+            raise BadInput(
+                f"{opened.path}: static layer {static.role!r} does not cover the whole tile: it lies on "
+                f"{opened.grid.describe()}, the tile on {grid.describe()}"
+            )
+
+
+def _around(opened: OpenRaster, grid: Grid) -> tuple[NDArray[Any], tuple[int, int]]:
+    """What of a raster, perhaps far larger than the tile, can matter to it, and its first row and column."""
+    windows = [_window(opened.grid, box) for box in grid.bounds_in(opened.grid.crs)]
+    # West of the 180th meridian, then east of it: side by side they are one raster.
+    parts = [opened.read(row, column, shape) for row, column, shape in windows]
+    return np.hstack(parts), windows[0][:2]
+
+
+def _window(source: Grid, box: Bounds) -> tuple[int, int, tuple[int, int]]:
+    left, bottom, right, top = box
+    width, height = source.pixel
+    rows, columns = source.shape
+    row = max(0, int((source.top - top) / height) - _AROUND)
+    column = max(0, int((left - source.left) / width) - _AROUND)
+    last_row = min(rows, int((source.top - bottom) / height) + _AROUND + 1)
+    last_column = min(columns, int((right - source.left) / width) + _AROUND + 1)
+    return row, column, (last_row - row, last_column - column)
+
+
+def _with_margin(static: Static, opened: OpenRaster, grid: Grid) -> WholeLayer:
+    row, column = (round(value) for value in opened.grid.offset_of(grid))
+    whole = read_whole(static, opened)
+    return WholeLayer(whole.values, row, column, whole.nodata)
+
+
+def _mismatch(static: Static, opened: OpenRaster, grid: Grid, name: str) -> BadInput:
+    return BadInput(
+        f"{opened.path}: static layer {static.role!r} is on {opened.grid.describe()}, the granule on {grid.describe()}",
+        id=f"{name.upper()}-GRID-01",
+        advice="Make it fit with `thalweg static prepare`, or allow the warp for this run where the chain has a "
+        "parameter for it (snow: --set snow.aux_resample=true).",
+    )
