@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,7 @@ def copy_chain(product: Path) -> Chain:
     """The chain that writes the layers of `product` again, from memory."""
     snow = find_chain("snow")
     _, parameters = snow.prepare({})
-    files = {path.name: path for path in product.rglob("*.tif")}
-    layers: dict[str, np.ndarray] = {}
+    layers = read_layers(product)
 
     def names(granule: Any, given: Any, version: str, available: frozenset[str]) -> Names:
         return snow.names_for(granule, parameters, version, available)
@@ -28,8 +28,6 @@ def copy_chain(product: Path) -> Chain:
         return [plain(declared) for declared in snow.inputs_for(parameters, granule)]
 
     def survey(scene: Any) -> Noted:
-        if not layers:
-            layers.update(read_layers(snow.names_for(scene.granule, parameters, version_of(product), frozenset({"tcd"})), files))
         kept = {"green": scene.green.copy(), "swir16": scene.swir16.copy()}
         return Noted({**kept, "state": np.empty(scene.shape, np.uint16)})
 
@@ -56,12 +54,14 @@ def plain(declared: Input) -> Input:
     return replace(declared, reduce="nearest") if isinstance(declared, Band) else declared
 
 
-def read_layers(names: Names, files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Layer name to raster."""
-    found = {layer: files[Path(name).name] for layer, name in names.files.items() if Path(name).name in files}
-    return {layer: rasterio.open(path).read(1) for layer, path in found.items()}
+def read_layers(product: Path) -> dict[str, np.ndarray]:
+    """Layer name to raster, as the product's item lists them."""
+    item = json.loads((product / f"{product.name}.json").read_text())
+    files = {name: asset["href"] for name, asset in item["assets"].items() if asset["href"].endswith(".tif")}
+    return {name: read(product / file) for name, file in files.items()}
 
 
-def version_of(product: Path) -> str:
-    """The version in the product's name."""
-    return product.name.split("_")[-2]
+def read(path: Path) -> np.ndarray:
+    """The first band."""
+    with rasterio.open(path) as raster:
+        return raster.read(1)

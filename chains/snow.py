@@ -364,7 +364,7 @@ def settle(tile: Tileful, parameters: Snow) -> Settled:
     """Coarse red, pass 1.5, snow line and sun of the whole tile."""
     check_dem(tile, parameters)
     if parameters.rm_snow_inside_cloud:
-        drop_islands(tile, parameters)
+        drop_patches(tile, parameters)
     census = take_census(tile, parameters)
     empty = not any(np.any((state & detection.NODATA) == 0) for state in tile.carry["state"])
     fraction = snowline.snow_fraction(census)
@@ -413,10 +413,10 @@ def barred(parameters: Snow) -> int:
     return 0 if parameters.lis else detection.NODATA | detection.WATER
 
 
-def drop_islands(tile: Tileful, parameters: Snow) -> None:
+def drop_patches(tile: Tileful, parameters: Snow) -> None:
     """Pass 1.5 on the kept state: snow of pass 1 that cloud surrounds becomes cloud."""
     state = np.concatenate(tile.carry["state"])
-    components.drop_cloud_islands(
+    components.drop_cloud_patches(
         state,
         parameters.rm_snow_inside_cloud_dilation_radius,
         parameters.rm_snow_inside_cloud_threshold,
@@ -477,7 +477,10 @@ def coarse_lines(tile: Tileful, parameters: Snow) -> tuple[NDArray[np.int32], ND
 
 
 def apply(scene: Scene, parameters: Snow) -> Strip:
-    """The snow of a strip: its layers, its counts of codes, and what the user wants to see of the way there."""
+    """Snow mask and fractional snow cover, as Let-it-snow 1.11 makes them or with its defects corrected.
+
+    This step makes the layers of a strip, counts its codes, and adds what the user wants to see of the way there.
+    """
     settled: Settled = scene.settled
     shadow = find_snow(scene, settled, parameters)
     seb, snow_all = np.empty(scene.shape, np.uint8), np.empty(scene.shape, np.uint8)
@@ -669,9 +672,10 @@ def expert_layers(
         "cloud_pass1": detection.CLOUD1,
         "cloud_refine": detection.REFINE,
         "back_to_cloud": detection.BACK,
+        "snow_pass2": detection.SNOW2,
     }
     if settled.second:
-        bits |= {"snow_pass2": detection.SNOW2, "snow_pass3": detection.SNOW3}
+        bits["snow_pass3"] = detection.SNOW3
     if settled.shaded:
         bits |= {"shaded_snow": detection.SHADED, "uncalibrated_shaded_snow": detection.UNCALIBRATED}
     layers: dict[str, NDArray[Any]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape
 
 DOI = "https://doi.org/10.24400/329360/F7Q52MNK"
 """DOI of the LIS collection."""
@@ -11,11 +11,11 @@ DOI = "https://doi.org/10.24400/329360/F7Q52MNK"
 def lis_metadata(product_id: str, zs: str, snow_percent: float, cloud_percent: float) -> str:
     """The text of ``LIS_METADATA.XML``; percentages are written with the fewest digits that give them back."""
     indices = {"ZS": zs, "SnowPercent": repr(float(snow_percent)), "CloudPercent": repr(float(cloud_percent))}
-    lines = [f'    <QUALITY_INDEX name="{name}">{escape(text)}</QUALITY_INDEX>' for name, text in indices.items()]
+    lines = [f'    <QUALITY_INDEX name="{name}">{escape(text, quote=False)}</QUALITY_INDEX>' for name, text in indices.items()]
     return "\n".join(
         [
             "<Source_Product>",
-            f"  <PRODUCT_ID>{escape(product_id)}</PRODUCT_ID>",
+            f"  <PRODUCT_ID>{escape(product_id, quote=False)}</PRODUCT_ID>",
             f"  <DOI>{DOI}</DOI>",
             "  <Global_Index_List>",
             *lines,

@@ -22,6 +22,9 @@ SHARE = 0.05
 LEAST = 0.001
 """Values below this are taken as this where the logarithms of two branches are compared."""
 
+SEGMENT = 128
+"""Pixels that are looked at together for whether anything is shared."""
+
 FIRST, OTHER, BLENDED = 1, 2, 3
 """Codes of `branch_codes`: one branch alone, the first or another, or several at once."""
 
@@ -36,9 +39,9 @@ def drop_missing(values: Numbers, weights: Numbers) -> None:
             total[i] += weights[k, i] if there else 0.0
     for k in range(weights.shape[0]):
         for i in range(total.size):
-            share = weights[k, i] / total[i] if total[i] > 0.0 else NAN
-            gone = (values[k, i] != values[k, i]) & (total[i] > 0.0)
-            weights[k, i] = 0.0 if gone else share
+            share, some = weights[k, i] / total[i], total[i] > 0.0
+            share = share if some else NAN
+            weights[k, i] = 0.0 if some & (values[k, i] != values[k, i]) else share
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
@@ -48,25 +51,49 @@ def mix(values: Numbers, weights: Numbers, out: Numbers) -> None:
     for k in range(values.shape[0]):
         for i in range(out.size):
             weight = weights[k, i]
-            out[i] += weight * values[k, i] if weight != 0.0 else 0.0
+            part = weight * values[k, i]
+            out[i] += part if weight != 0.0 else 0.0
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
 def add_spread(values: Numbers, weights: Numbers, out: Numbers) -> None:
     """Add the variance of log10(value) between the components: sum of w (l - mean l)^2."""
-    if values.shape[0] == 1:
-        return
-    logs = np.empty(values.shape)
-    mean = np.zeros(out.size)
-    for k in range(values.shape[0]):
-        for i in range(out.size):
-            value = values[k, i] if values[k, i] > LEAST else LEAST
-            logs[k, i] = log10(value)
-            mean[i] += weights[k, i] * logs[k, i]
-    for k in range(values.shape[0]):
-        for i in range(out.size):
-            apart = logs[k, i] - mean[i]
-            out[i] += weights[k, i] * (apart * apart)
+    logs, mean = np.empty((values.shape[0], SEGMENT)), np.empty(SEGMENT)
+    for start in range(0, out.size, SEGMENT):
+        segment = slice(start, start + SEGMENT)
+        shared = 0
+        for k in range(values.shape[0]):
+            shared += _count_shared(weights[k, segment])
+        if shared == 0:
+            continue
+        mean[:] = 0.0
+        for k in range(values.shape[0]):
+            _add_log(values[k, segment], weights[k, segment], logs[k], mean)
+        for k in range(values.shape[0]):
+            _add_square(logs[k], mean, weights[k, segment], out[segment])
+
+
+@kernel()
+def _count_shared(weight: Numbers) -> int:
+    """Pixels that have another component too: without any there is no spread."""
+    shared = 0
+    for i in range(weight.size):
+        shared += np.int64((weight[i] != 0.0) & (weight[i] != 1.0))
+    return shared
+
+
+@kernel()
+def _add_log(value: Numbers, weight: Numbers, log: Numbers, mean: Numbers) -> None:
+    for i in range(weight.size):
+        log[i] = log10(value[i] if value[i] > LEAST else LEAST)
+        mean[i] += weight[i] * log[i]
+
+
+@kernel()
+def _add_square(log: Numbers, mean: Numbers, weight: Numbers, out: Numbers) -> None:
+    for i in range(weight.size):
+        apart = log[i] - mean[i]
+        out[i] += weight[i] * (apart * apart)
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1])")
@@ -78,7 +105,8 @@ def add_component_errors(
         error = errors[k]
         for i in range(out.size):
             share = weights[k, i] * values[k, i] * error / value[i]
-            out[i] += share * share if weights[k, i] != 0.0 else 0.0
+            square = share * share
+            out[i] += square if weights[k, i] != 0.0 else 0.0
 
 
 @kernel("void(float64[:, ::1], float64, uint8[::1])")

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from thalweg.kernels.elementary import NAN, power
-from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
-
-
-@formula
-def _law(upper: float, lower: float, factor: float, exponent: float) -> float:
-    value = factor * power(upper / lower, exponent)
-    return value if (upper > 0.0) & (lower > 0.0) else NAN
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
@@ -22,15 +15,21 @@ def band_ratio(upper: Reflectance, lower: Reflectance, factor: float, exponent: 
     green / red; Ficek 2011 (10.5697/oc.53-4.947): 3.65 and -1.93 on green / red.
     """
     for i in range(out.size):
-        out[i] = _law(upper[i], lower[i], factor, exponent)
+        value = factor * power(upper[i] / lower[i], exponent)
+        out[i] = value if (upper[i] > 0.0) & (lower[i] > 0.0) else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[:, ::1])")
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
 def band_ratio_gradient(
-    upper: Reflectance, lower: Reflectance, factor: float, exponent: float, out: Numbers
+    upper: Reflectance,
+    lower: Reflectance,
+    factor: float,
+    exponent: float,
+    value: Numbers,
+    out: Numbers,
 ) -> None:
     """Derivatives of `band_ratio` by the two bands."""
     for i in range(upper.size):
-        slope = exponent * _law(upper[i], lower[i], factor, exponent)
+        slope = exponent * value[i]
         out[0, i] = slope / upper[i]
         out[1, i] = -slope / lower[i]

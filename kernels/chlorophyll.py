@@ -1,8 +1,9 @@
 """Chlorophyll-a, mg m-3: blue-green ratio, red edge, and the weights with which the two are blended.
 
-Row kernels: ``value(*bands, *coefficients, out)``, ``gradient(*bands, *coefficients, out)`` with one row of `out` per
-band, ``mark(*bands, *coefficients, weight, marks)``. Bands are float64, NaN where there is no value; nothing is clamped
-to a product's range here. R and rho serve alike where the annotation says `Reflectance`.
+Row kernels: ``value(*bands, *coefficients, out)``; ``gradient(*bands, *coefficients, value, out)``, which is given the
+value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64, NaN where
+there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation says
+`Reflectance`.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def ocx(
         out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
 
 
-@kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[:, ::1])")
+@kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])")
 def ocx_gradient(
     blue: Reflectance,
     green: Reflectance,
@@ -76,13 +77,13 @@ def ocx_gradient(
     c4: float,
     lowest: float,
     highest: float,
+    value: Numbers,
     out: Numbers,
 ) -> None:
     """Derivatives of `ocx` by blue and green; beyond a clamp the slope at the clamp, so that sigma does not vanish."""
     for i in range(blue.size):
         x = clamp(_log_ratio(blue[i], green[i]), lowest, highest)
-        value = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
-        slope = value * _quartic_slope(c1, c2, c3, c4, x)
+        slope = value[i] * _quartic_slope(c1, c2, c3, c4, x)
         out[0, i] = slope / blue[i]
         out[1, i] = -slope / green[i]
 
@@ -128,7 +129,9 @@ def ocx3(
         out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[:, ::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])"
+)
 def ocx3_gradient(
     coastal: Reflectance,
     blue: Reflectance,
@@ -140,14 +143,14 @@ def ocx3_gradient(
     c4: float,
     lowest: float,
     highest: float,
+    value: Numbers,
     out: Numbers,
 ) -> None:
     """Derivatives of `ocx3`; the blue band that is not taken has none."""
     for i in range(blue.size):
         taken = _greatest(coastal[i], blue[i])
         x = clamp(_log_ratio(taken, green[i]), lowest, highest)
-        value = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
-        slope = value * _quartic_slope(c1, c2, c3, c4, x)
+        slope = value[i] * _quartic_slope(c1, c2, c3, c4, x)
         by_blue = slope / taken
         first = (coastal[i] > blue[i]) | (blue[i] != blue[i])
         out[0, i] = by_blue if first else 0.0
@@ -205,15 +208,22 @@ def ratio_power(
         out[i] = value if red[i] > 0.0 else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64, float64[:, ::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64, float64, float64, float64[::1], float64[:, ::1])",
+)
 def ratio_power_gradient(
-    red: Reflectance, edge: Reflectance, slope: float, intercept: float, exponent: float, out: Numbers
+    red: Reflectance,
+    edge: Reflectance,
+    slope: float,
+    intercept: float,
+    exponent: float,
+    value: Numbers,
+    out: Numbers,
 ) -> None:
     """Derivatives of `ratio_power` by red and edge."""
     for i in range(red.size):
         r = edge[i] / red[i]
-        by_ratio = exponent * slope * power(slope * r + intercept, exponent - 1.0)
-        by_edge = by_ratio / red[i] if red[i] > 0.0 else NAN
+        by_edge = value[i] * exponent * slope / ((slope * r + intercept) * red[i])
         out[0, i] = -r * by_edge
         out[1, i] = by_edge
 
@@ -273,9 +283,18 @@ def ndci_polynomial(
         out[i] = c0 + n * (c1 + n * (c2 + n * c3))
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64, float64, float64[:, ::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64, float64, float64, float64, float64[::1], float64[:, ::1])",
+)
 def ndci_polynomial_gradient(
-    red: Reflectance, edge: Reflectance, c0: float, c1: float, c2: float, c3: float, out: Numbers
+    red: Reflectance,
+    edge: Reflectance,
+    c0: float,
+    c1: float,
+    c2: float,
+    c3: float,
+    value: Numbers,
+    out: Numbers,
 ) -> None:
     """Derivatives of `ndci_polynomial` by red and edge."""
     for i in range(red.size):

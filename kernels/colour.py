@@ -30,20 +30,27 @@ def chromaticity_angle(spectrum: Reflectance, weights: Numbers, out: Numbers) ->
 
 @kernel()
 def _chromaticity(spectrum: Numbers, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """x, y and X + Y + Z of every pixel."""
-    size = spectrum.shape[1]
-    x, y, total = np.zeros(size), np.zeros(size), np.zeros(size)
-    for band in range(weights.shape[1]):
-        red, green, blue = weights[0, band], weights[1, band], weights[2, band]
-        for i in range(size):
-            x[i] += red * spectrum[band, i]
-            y[i] += green * spectrum[band, i]
-            total[i] += blue * spectrum[band, i]
-    for i in range(size):
-        total[i] = x[i] + y[i] + total[i]
-        x[i] = x[i] / total[i]
-        y[i] = y[i] / total[i]
+    """x, y and X + Y + Z of every pixel, from four or five bands."""
+    table, last = np.zeros((3, 5)), weights.shape[1] - 1
+    table[:, : last + 1] = weights
+    x, y, total = np.empty(spectrum.shape[1]), np.empty(spectrum.shape[1]), np.empty(spectrum.shape[1])
+    for row, out in ((0, x), (1, y), (2, total)):
+        _weigh(spectrum, spectrum[last], table[row], out)
+    for i in range(total.size):
+        whole = x[i] + y[i] + total[i]
+        total[i] = whole
+        x[i] = x[i] / whole
+        y[i] = y[i] / whole
     return x, y, total
+
+
+@kernel()
+def _weigh(spectrum: Numbers, last: Numbers, w: Numbers, out: Numbers) -> None:
+    """Weighted sum of the first four bands and the last."""
+    w0, w1, w2, w3, w4 = w[0], w[1], w[2], w[3], w[4]
+    for i in range(out.size):
+        blues = w0 * spectrum[0, i] + w1 * spectrum[1, i]
+        out[i] = blues + (w2 * spectrum[2, i] + w3 * spectrum[3, i]) + w4 * last[i]
 
 
 @formula

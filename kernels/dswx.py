@@ -11,12 +11,11 @@ limits, its land group and whether it is lit. `decision_tables` writes that func
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from thalweg.kernels.jit import kernel
 
@@ -53,7 +52,12 @@ _LIT, _LAND_SHIFT, _OCEAN_BIT = 1, 1, 8
 _NO_LAND, _WATER_LAND, _SOFT_LAND, _BUILT_LAND = 0, 1, 2, 3
 _CLEAR_BIT, _WET_BIT = 1, 2
 
-Bytes = npt.NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint16]
+Elevations = NDArray[np.float32]
+Reflectances = NDArray[np.int16]
+Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectances, Reflectances]
+"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Thresholds:
     land_nir: int = 1200
     """Near infrared above which partial water on forest or built-up land is removed."""
 
-    def as_array(self) -> npt.NDArray[np.int32]:
+    def as_array(self) -> NDArray[np.int32]:
         """The limits in the order of the fields, as `classify` takes them."""
         return np.array(astuple(self), dtype=np.int32)
 
@@ -107,7 +111,7 @@ class FmaskRules:
         """The same reading, with the aerosol remap off."""
         return FmaskRules(self.adjacent, frozenset(), frozenset())
 
-    def classes(self) -> npt.NDArray[np.uint16]:
+    def classes(self) -> Words:
         """Class of each Fmask value, already in its place in the index, shape (256,), as `classify` takes it."""
         value = np.arange(256)
         shadow = _FMASK_SHADOW | (_FMASK_ADJACENT if self.adjacent == "mask" else 0)
@@ -146,15 +150,19 @@ class Probabilities:
 class _Case:
     """Every combination of the 13 bits at once: arrays of shape (8192,)."""
 
-    wtr_1: npt.NDArray[np.int64]
-    wtr_2: npt.NDArray[np.int64]
-    cloud: npt.NDArray[np.int64]
-    snow: npt.NDArray[np.bool_]
-    final_cloud: npt.NDArray[np.int64] = field(init=False)
+    wtr_1: NDArray[np.int64]
+    """Inner class before anything is remapped or masked."""
+    wtr_2: NDArray[np.int64]
+    """Inner class after the aerosol remap, relief and land."""
+    preliminary_cloud: NDArray[np.int64]
+    """Cloud, shadow and aerosol."""
+    snow: NDArray[np.bool_]
+    """Snow in Fmask."""
 
-    def __post_init__(self) -> None:
-        cloud = np.where(self.wtr_2 == INVALID, INVALID, self.cloud + 2 * self.snow)
-        object.__setattr__(self, "final_cloud", cloud)
+    @property
+    def cloud(self) -> NDArray[np.int64]:
+        """CLOUD as written."""
+        return np.where(self.wtr_2 == INVALID, INVALID, self.preliminary_cloud + 2 * self.snow)
 
 
 def _cases() -> _Case:
@@ -168,18 +176,19 @@ def _cases() -> _Case:
     return _Case(wtr_1, wtr_2, cloud + 8 * remapped, (fmask & _SNOW) != 0)
 
 
-def _remapped(wtr_1: npt.NDArray[np.int64], fmask: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _remapped(wtr_1: NDArray[np.int64], fmask: NDArray[np.int64]) -> NDArray[np.bool_]:
     in_open = np.isin(wtr_1, (0, 2)) & ((fmask & _AEROSOL_OPEN) != 0)
     in_partial = np.isin(wtr_1, (3, 4)) & ((fmask & _AEROSOL_PARTIAL) != 0)
-    return in_open | in_partial
+    remapped: NDArray[np.bool_] = in_open | in_partial
+    return remapped
 
 
 def _masked_by_land(
-    inner: npt.NDArray[np.int64],
-    bright: npt.NDArray[np.bool_],
-    land: npt.NDArray[np.int64],
-    lit: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.int64]:
+    inner: NDArray[np.int64],
+    bright: NDArray[np.bool_],
+    land: NDArray[np.int64],
+    lit: NDArray[np.bool_],
+) -> NDArray[np.int64]:
     wet, partial = (inner >= 1) & (inner <= 4), (inner == 3) | (inner == 4)
     in_shadow = wet & ~lit & (land != _WATER_LAND)
     on_soft_land = partial & bright & (land == _SOFT_LAND)
@@ -187,37 +196,38 @@ def _masked_by_land(
     return np.where(in_shadow | on_soft_land | on_built_land, 0, inner)
 
 
-def _collapsed(inner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _collapsed(inner: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.select([(inner == 1) | (inner == 2), (inner == 3) | (inner == 4)], [1, 2], inner)
 
 
-def _wtr(case: _Case) -> npt.NDArray[np.int64]:
-    cloud, inner = case.final_cloud, case.wtr_2
+def _wtr(case: _Case) -> NDArray[np.int64]:
+    cloud, inner = case.cloud, case.wtr_2
     order = [inner == INVALID, inner == OCEAN, np.isin(cloud, (2, 10)), ~np.isin(cloud, (0, 8))]
     return np.select(order, [INVALID, OCEAN, 252, 253], inner)
 
 
-def _conf(case: _Case) -> npt.NDArray[np.int64]:
-    cloud, inner = case.final_cloud, case.wtr_2
+def _conf(case: _Case) -> NDArray[np.int64]:
+    cloud, inner = case.cloud, case.wtr_2
     shift = np.select([cloud == 2, np.isin(cloud, (0, 8, 10))], [20, 0], 10)
     return np.where(inner <= 4, inner + shift, inner)
 
 
-def _bwtr(case: _Case) -> npt.NDArray[np.int64]:
+def _bwtr(case: _Case) -> NDArray[np.int64]:
     wtr = _wtr(case)
     return np.where((wtr >= 1) & (wtr <= 4), 1, wtr)
 
 
-def _cover_state(case: _Case) -> npt.NDArray[np.int64]:
-    return np.where(case.cloud == 0, _CLEAR_BIT, 0) + np.where((case.wtr_2 >= 1) & (case.wtr_2 <= 4), _WET_BIT, 0)
+def _cover_state(case: _Case) -> NDArray[np.int64]:
+    clear, wet = case.preliminary_cloud == 0, (case.wtr_2 >= 1) & (case.wtr_2 <= 4)
+    return np.where(clear, _CLEAR_BIT, 0) + np.where(wet, _WET_BIT, 0)
 
 
-def _probability(case: _Case, percents: Probabilities) -> npt.NDArray[np.int64]:
+def _probability(case: _Case, percents: Probabilities) -> NDArray[np.int64]:
     of_class = np.array([*astuple(percents), INVALID])
     return np.asarray(of_class[np.minimum(case.wtr_2, 5)])
 
 
-def decision_table(layers: Sequence[str], percents: Probabilities | None = None) -> npt.NDArray[np.uint64]:
+def decision_table(layers: Sequence[str], percents: Probabilities | None = None) -> NDArray[np.uint64]:
     """What each of the 8192 cases becomes in up to eight layers, one byte per layer, the first in the lowest byte.
 
     Known layers: `LAYERS`; ``PROB`` (percentage of the inner class of WTR-2 by `percents`, 255 outside 0 to 4) and
@@ -227,13 +237,13 @@ def decision_table(layers: Sequence[str], percents: Probabilities | None = None)
     if not 1 <= len(layers) <= 8:
         raise ValueError(f"a decision table holds 1 to 8 layers, not {len(layers)}")
     case = _cases()
-    known = {
+    known: dict[str, Callable[[], NDArray[np.int64]]] = {
         "WTR": lambda: _collapsed(_wtr(case)),
         "BWTR": lambda: _bwtr(case),
         "CONF": lambda: _conf(case),
         "WTR-1": lambda: _collapsed(case.wtr_1),
         "WTR-2": lambda: _collapsed(case.wtr_2),
-        "CLOUD": lambda: case.final_cloud,
+        "CLOUD": lambda: case.cloud,
         "PROB": lambda: _probability(case, percents or Probabilities()),
         "COVER": lambda: _cover_state(case),
     }
@@ -253,14 +263,14 @@ def _inner_class(tests: int) -> int:
     return 4 if tests.bit_count() == 2 or tests == 0b10000 else 0
 
 
-def _test_classes() -> npt.NDArray[np.uint16]:
+def _test_classes() -> Words:
     """Inner class, already in its place in the index, of tests (5 bits), invalid (32) and ocean (64)."""
     classes = [_inner_class(tests) for tests in range(32)]
     by_state = classes + [_INVALID_CLASS] * 32 + [_OCEAN_CLASS] * 32 + [_INVALID_CLASS] * 32
     return (np.array(by_state) << 10).astype(np.uint16)
 
 
-def _test_digits() -> npt.NDArray[np.uint16]:
+def _test_digits() -> Words:
     """DIAG of tests (5 bits), invalid (32) and ocean (64): the bits written as decimal digits."""
     digits = [int(f"{tests:b}") for tests in range(32)] + [DIAG_INVALID] * 32
     return np.array(digits * 2, dtype=np.uint16)
@@ -270,11 +280,18 @@ _CLASS_OF_TESTS = _test_classes()
 _DIGITS_OF_TESTS = _test_digits()
 
 _BANDS = "UniTuple(int16[:, ::1], 6)"
-_ROWS = "UniTuple(int16[::1], 6)"
 
 
-@kernel(f"void({_ROWS}, uint8[::1], int32, int32, int32[::1], uint8[::1], uint8[::1])")
-def _test_row(bands, fmask, fill, fmask_fill, limit, tests, nir_class):  # type: ignore[no-untyped-def]
+@kernel()
+def _test_row(
+    bands: Bands,
+    fmask: Bytes,
+    fill: np.int32,
+    fmask_fill: np.int32,
+    limit: NDArray[np.int32],
+    tests: Bytes,
+    nir_class: Bytes,
+) -> None:
     """The five test bits and the invalid bit (32) of a row; its near infrared against two limits (1 low, 2 high)."""
     blue, green, red, nir, swir1, swir2 = bands
     # A limit read inside the loop might be changed by a store to `tests`: the compiler would not vectorise.
@@ -300,8 +317,10 @@ def _test_row(bands, fmask, fill, fmask_fill, limit, tests, nir_class):  # type:
         nir_class[j] = np.uint8(np.uint8(n <= low_nir) | (np.uint8(n > high_nir) << 1))
 
 
-@kernel("void(uint8[::1], uint8[::1], uint8[::1], uint8[::1], uint16[::1], uint16[::1])")
-def _index_row(tests, nir_class, fmask, ground, fmask_classes, index):  # type: ignore[no-untyped-def]
+@kernel()
+def _index_row(
+    tests: Bytes, nir_class: Bytes, fmask: Bytes, ground: Bytes, fmask_classes: Words, index: Words
+) -> None:
     """Where each pixel of a row stands in the decision table."""
     # Three loops: those that look nothing up are vectorised.
     for j in range(tests.size):
@@ -312,8 +331,10 @@ def _index_row(tests, nir_class, fmask, ground, fmask_classes, index):  # type: 
         index[j] |= np.uint16(np.uint16(nir_class[j] << 3) | np.uint16(ground[j] & 7))
 
 
-@kernel("void(uint16[::1], uint64[::1], uint64[::1], uint8[:, :, ::1], int64)")
-def _spread_row(index, table, decided, layers, row):  # type: ignore[no-untyped-def]
+@kernel()
+def _spread_row(
+    index: Words, table: NDArray[np.uint64], decided: NDArray[np.uint64], layers: Bytes, row: int
+) -> None:
     """The decisions of a row, looked up once and spread over its layers."""
     for j in range(index.size):
         decided[j] = table[index[j]]
@@ -324,10 +345,20 @@ def _spread_row(index, table, decided, layers, row):  # type: ignore[no-untyped-
 
 
 @kernel(
-    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int32, int32, int32[::1], uint16[::1], uint64[::1],"
+    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
     " uint8[:, :, ::1])"
 )
-def classify(bands, fmask, ground, fill, fmask_fill, limits, fmask_classes, table, layers):  # type: ignore[no-untyped-def]
+def classify(
+    bands: Bands,
+    fmask: Bytes,
+    ground: Bytes,
+    fill: int,
+    fmask_fill: int,
+    limits: NDArray[np.int32],
+    fmask_classes: Words,
+    table: NDArray[np.uint64],
+    layers: Bytes,
+) -> None:
     """The layers of a strip by the DSWx-HLS rules; `diagnose` gives DIAG.
 
     `bands`: blue, green, red, near infrared, short-wave infrared 1 and 2, int16 (h, w), DN x 0.0001; `fmask`: uint8
@@ -341,18 +372,27 @@ def classify(bands, fmask, ground, fill, fmask_fill, limits, fmask_classes, tabl
     blue, green, red, nir, swir1, swir2 = bands
     for i in range(height):
         rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
-        _test_row(rows, fmask[i], fill, fmask_fill, limits, tests, nir_class)
+        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
         _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
         _spread_row(index, table, decided, layers, i)
 
 
 @kernel(
-    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int32, int32, int32[::1], uint16[::1], uint64[::1],"
+    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
     " uint16[:, ::1], uint8[:, :, ::1])"
 )
-def classify_and_diagnose(  # type: ignore[no-untyped-def]
-    bands, fmask, ground, fill, fmask_fill, limits, fmask_classes, table, diag, layers
-):
+def classify_and_diagnose(
+    bands: Bands,
+    fmask: Bytes,
+    ground: Bytes,
+    fill: int,
+    fmask_fill: int,
+    limits: NDArray[np.int32],
+    fmask_classes: Words,
+    table: NDArray[np.uint64],
+    diag: Words,
+    layers: Bytes,
+) -> None:
     """`classify`, and DIAG, uint16 (h, w): the five tests as decimal digits, 65535 where invalid."""
     height, width = fmask.shape
     tests, nir_class = np.empty(width, np.uint8), np.empty(width, np.uint8)
@@ -360,7 +400,7 @@ def classify_and_diagnose(  # type: ignore[no-untyped-def]
     blue, green, red, nir, swir1, swir2 = bands
     for i in range(height):
         rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
-        _test_row(rows, fmask[i], fill, fmask_fill, limits, tests, nir_class)
+        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
         _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
         _spread_row(index, table, decided, layers, i)
         for j in range(width):
@@ -368,11 +408,11 @@ def classify_and_diagnose(  # type: ignore[no-untyped-def]
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])")
-def mark_ground(land, lit, ocean_land, ground):  # type: ignore[no-untyped-def]
+def mark_ground(land: Bytes, lit: Bytes, ocean_land: Bytes, ground: Bytes) -> None:
     """What `classify` must know of the ground: lit 1, land group (2 bits) 2 and 4, ocean 8; all uint8 (h, w).
 
-    `land`: LAND of `land_classes`, 255 everywhere where it is off; `lit`: SHAD of `light`, 1 everywhere where it is off;
-    `ocean_land`: 1 land, 0 ocean, 1 everywhere where it is off.
+    `land`: LAND of `land_classes`; `lit`: SHAD of `light`; `ocean_land`: 1 land, 0 ocean. Where one is off it is
+    constant: 255, 1 and 1.
     """
     for i in range(land.shape[0]):
         for j in range(land.shape[1]):
@@ -380,11 +420,12 @@ def mark_ground(land, lit, ocean_land, ground):  # type: ignore[no-untyped-def]
             soft = (code == 201) | (code < 100)
             built = (code >= 100) & (code < 200)
             group = (code == 200) * _WATER_LAND + soft * _SOFT_LAND + built * _BUILT_LAND
-            ground[i, j] = np.uint8((lit[i, j] & _LIT) | (group << _LAND_SHIFT) | (ocean_land[i, j] == 0) * _OCEAN_BIT)
+            ocean = (ocean_land[i, j] == 0) * _OCEAN_BIT
+            ground[i, j] = np.uint8((lit[i, j] & _LIT) | (group << _LAND_SHIFT) | ocean)
 
 
 @kernel("void(uint16[:, ::1], uint8[:, ::1])")
-def fmask_of_roles(roles, fmask):  # type: ignore[no-untyped-def]
+def fmask_of_roles(roles: Words, fmask: Bytes) -> None:
     """The Fmask value that says what the mask roles say (`roles`: uint16 (h, w), bits of water.md 2.2), low aerosol."""
     for i in range(roles.shape[0]):
         for j in range(roles.shape[1]):
@@ -395,8 +436,16 @@ def fmask_of_roles(roles, fmask):  # type: ignore[no-untyped-def]
             fmask[i, j] = np.uint8(FMASK_FILL) if role & 1 else value
 
 
-@kernel("void(float32[::1], float32[::1], float32[::1], float64, int64, float64[::1], float64[::1])")
-def _rise_row(above, here, below, vertical, column, east, south):  # type: ignore[no-untyped-def]
+@kernel()
+def _rise_row(
+    above: Elevations,
+    here: Elevations,
+    below: Elevations,
+    vertical: float,
+    column: int,
+    east: NDArray[np.float64],
+    south: NDArray[np.float64],
+) -> None:
     """Rises over two pixels: eastwards and southwards, doubled where only one neighbour exists.
 
     Pixel j of the row stands at `column` + j of the elevations; `vertical` is 1, or 2 at the first and last row.
@@ -413,7 +462,7 @@ def _rise_row(above, here, below, vertical, column, east, south):  # type: ignor
 
 
 @kernel("void(float32[:, ::1], int64, int64, float64[::1], uint8[:, ::1])")
-def _light(dem, top, left, sun, lit):  # type: ignore[no-untyped-def]
+def _light(dem: Elevations, top: int, left: int, sun: NDArray[np.float64], lit: Bytes) -> None:
     height, width = lit.shape
     last = dem.shape[0] - 1
     east, south = np.empty(width), np.empty(width)
@@ -432,7 +481,7 @@ def _light(dem, top, left, sun, lit):  # type: ignore[no-untyped-def]
 
 
 def light(
-    dem: npt.NDArray[np.float32],
+    dem: Elevations,
     top: int,
     left: int,
     lit: Bytes,
@@ -482,9 +531,10 @@ class LandRules:
     evergreen: frozenset[int] = frozenset({20, 50, 111, 113, 115, 116, 121, 123, 125, 126})
     """CGLS classes of shrub, built-up and evergreen or mixed forest."""
 
-    def counts(self) -> npt.NDArray[np.uint8]:
+    def counts(self) -> Bytes:
         """The four counts in the order of the fields."""
-        return np.array([self.tree_cells, self.built_cells, self.dense_cells, self.water_cells], dtype=np.uint8)
+        counts = (self.tree_cells, self.built_cells, self.dense_cells, self.water_cells)
+        return np.array(counts, dtype=np.uint8)
 
     def is_evergreen(self) -> Bytes:
         """1 at each evergreen CGLS class, shape (256,)."""
@@ -492,7 +542,9 @@ class LandRules:
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[::1], uint8[::1], uint8, uint8[:, ::1])")
-def _land(worldcover, cgls, is_evergreen, counts, year, land):  # type: ignore[no-untyped-def]
+def _land(
+    worldcover: Bytes, cgls: Bytes, is_evergreen: Bytes, counts: Bytes, year: np.uint8, land: Bytes
+) -> None:
     height, width = land.shape
     cells, wet_cells = np.empty(3 * width, np.uint8), np.empty(3 * width, np.uint8)
     trees, built, dense, water = counts
@@ -514,18 +566,21 @@ def _land(worldcover, cgls, is_evergreen, counts, year, land):  # type: ignore[n
             land[i, j] = 200 if wet >= water else code
 
 
-def land_classes(worldcover: Bytes, cgls: Bytes, year: int, land: Bytes, rules: LandRules | None = None) -> None:
+def land_classes(
+    worldcover: Bytes, cgls: Bytes, year: int, land: Bytes, rules: LandRules | None = None
+) -> None:
     """LAND from the 3 x 3 WorldCover cells of each pixel and its CGLS class; later rules override earlier ones.
 
-    `worldcover`: uint8 (3h, 3w); `cgls` and `land` (written): uint8 (h, w); `year`: year of the WorldCover map less 2000,
-    0 to 99. 255 none, 201 evergreen, `year` low-intensity developed, 100 + `year` high-intensity, 200 water or wetland.
+    `worldcover`: uint8 (3h, 3w); `cgls` and `land` (written): uint8 (h, w); `year`: year of the WorldCover map less
+    2000, 0 to 99. 255 none, 201 evergreen, `year` low-intensity developed, 100 + `year` high-intensity, 200 water or
+    wetland.
     """
     rules = rules or LandRules()
     _land(worldcover, cgls, rules.is_evergreen(), rules.counts(), np.uint8(year), land)
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], int64)")
-def grow(grown, allowed, steps):  # type: ignore[no-untyped-def]
+def grow(grown: Bytes, allowed: Bytes, steps: int) -> None:
     """Grow the ones of `grown` in place by `steps` of the 4-neighbour cross, new ones only where `allowed` is 1.
 
     Both uint8 (h, w), 0 or 1; nothing grows in from outside the array.
@@ -551,7 +606,7 @@ CLASS_PLACES = (np.arange(256) << 5).astype(np.uint16)
 """What `classify` takes for `fmask_classes` when its `fmask` is the result of `cover_classes`."""
 
 
-def cover_classes(fmask: Bytes, state: Bytes, classes: npt.NDArray[np.uint16], fmask_fill: int = FMASK_FILL) -> Bytes:
+def cover_classes(fmask: Bytes, state: Bytes, classes: Words, fmask_fill: int = FMASK_FILL) -> Bytes:
     """Fmask classes of adjacent mode `cover`, uint8 (h, w): snow and ground grow into the pixels next to clouds.
 
     `state` is the layer ``COVER`` of a first pass over the same block, `classes` those of ``FmaskRules("cover")``. The

@@ -130,7 +130,9 @@ def qcflags_lis(
 QCFLAGS = "void(uint16[:, ::1], {slope}, {tcd}, uint8[:, ::1], uint8[:, ::1])"
 
 
-@kernel(*(QCFLAGS.format(slope=s, tcd=t) for s in ("uint8[:, ::1]", "none") for t in ("uint8[:, ::1]", "none")))
+@kernel(
+    *(QCFLAGS.format(slope=s, tcd=t) for s in ("uint8[:, ::1]", "none") for t in ("uint8[:, ::1]", "none"))
+)
 def qcflags(
     state: NDArray[np.uint16],
     slope: NDArray[np.uint8] | None,

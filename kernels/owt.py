@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import NAN, acos, exp, power, scaled_erfc
+from thalweg.kernels.elementary import NAN, acos, clamp, exp, power
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
@@ -15,11 +15,12 @@ from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
 LEAST_SUM = 1e-4
 """Sum of memberships from which a pixel counts as classified."""
 
-CHUNK = 512
-"""Pixels that are compared with all types while they are in the fastest cache."""
+FAR = 80.0
+"""Squared distance from which a membership, below 1e-16, is 0."""
 
-# Distances from which a membership is 0 in any number of digits.
-_FAR = 1400.0
+SEGMENT = 128
+"""Pixels that are compared with a type only if one of them is near it."""
+
 _TWO_OVER_ROOT_PI = 1.1283791670955126
 
 
@@ -31,27 +32,18 @@ def features(spectrum: Rrs, wavelengths: Numbers, polynomial: Numbers, box_cox: 
     sensor's, lowest power first. NaN where a band is missing, or the sum, the weighted sum, the area or the sum of
     560 and 665 nm is not positive. Source: 10.1002/lno.12606.
     """
-    size = spectrum.shape[1]
-    total, weighted = np.zeros(size), np.zeros(size)
-    for band in range(spectrum.shape[0]):
-        inverse = 1.0 / wavelengths[band]
-        for i in range(size):
-            total[i] += spectrum[band, i]
-            weighted[i] += spectrum[band, i] * inverse
-    _write_features(spectrum, total, weighted, polynomial, box_cox, out)
-
-
-@kernel()
-def _write_features(
-    spectrum: Rrs, total: Numbers, weighted: Numbers, p: Numbers, box_cox: float, out: Numbers
-) -> None:
+    s, w, p = spectrum, 1.0 / wavelengths, polynomial
+    w0, w1, w2, w3, w4, w5, w6, w7 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
     p0, p1, p2, p3, p4, p5 = p[0], p[1], p[2], p[3], p[4], p[5]
-    for i in range(total.size):
-        coastal, green, red = spectrum[0, i], spectrum[2, i], spectrum[3, i]
-        w = total[i] / weighted[i]
-        wavelength = p0 + w * (p1 + w * (p2 + w * (p3 + w * (p4 + w * p5))))
-        area = 0.5 * (coastal + green) * 117.0 + 0.5 * (green + red) * 105.0
-        usable = (total[i] > 0.0) & (weighted[i] > 0.0) & (area > 0.0) & (green + red > 0.0)
+    for i in range(spectrum.shape[1]):
+        blue, green, red = s[0, i], s[2, i], s[3, i]
+        total = (blue + s[1, i]) + (green + red) + ((s[4, i] + s[5, i]) + (s[6, i] + s[7, i]))
+        weighted = (w0 * blue + w1 * s[1, i]) + (w2 * green + w3 * red)
+        weighted = weighted + ((w4 * s[4, i] + w5 * s[5, i]) + (w6 * s[6, i] + w7 * s[7, i]))
+        x = total / weighted
+        area = 58.5 * (blue + green) + 52.5 * (green + red)
+        usable = (total > 0.0) & (weighted > 0.0) & (area > 0.0) & (green + red > 0.0)
+        wavelength = p0 + x * (p1 + x * (p2 + x * (p3 + x * (p4 + x * p5))))
         out[0, i] = wavelength if usable else NAN
         out[1, i] = (power(area, box_cox) - 1.0) / box_cox
         out[2, i] = (green - red) / (green + red)
@@ -104,15 +96,36 @@ def _compare(
     highest: Numbers,
     share: Numbers,
 ) -> None:
-    """Take one type into account."""
+    """Take one type into account, passing over segments of pixels that are all far from it."""
+    distance = np.empty(SEGMENT)
+    for start in range(0, share.size, SEGMENT):
+        segment = slice(start, start + SEGMENT)
+        near = _measure(found[0, segment], found[1, segment], found[2, segment], mean, inverse, distance)
+        if near:
+            _join(distance, code, best[segment], highest[segment], share[segment])
+
+
+@kernel()
+def _measure(
+    wavelength: Numbers, area: Numbers, ndi: Numbers, mean: Numbers, inverse: Numbers, out: Numbers
+) -> int:
+    """Squared Mahalanobis distances; how many are near enough to matter."""
+    mx, my, mz = mean[0], mean[1], mean[2]
+    xx, xy, xz = inverse[0], 2.0 * inverse[1], 2.0 * inverse[2]
+    yy, yz, zz = inverse[3], 2.0 * inverse[4], inverse[5]
+    for i in range(wavelength.size):
+        x, y, z = wavelength[i] - mx, area[i] - my, ndi[i] - mz
+        out[i] = x * (xx * x + xy * y + xz * z) + (y * (yy * y + yz * z) + z * (zz * z))
+    near = 0
+    for i in range(wavelength.size):
+        near += np.int64(out[i] < FAR)
+    return near
+
+
+@kernel()
+def _join(distance: Numbers, code: int, best: NDArray[np.uint8], highest: Numbers, share: Numbers) -> None:
     for i in range(share.size):
-        x, y, z = found[0, i] - mean[0], found[1, i] - mean[1], found[2, i] - mean[2]
-        distance = (
-            x * (inverse[0] * x + 2.0 * (inverse[1] * y + inverse[2] * z))
-            + y * (inverse[3] * y + 2.0 * inverse[4] * z)
-            + inverse[5] * (z * z)
-        )
-        membership = _survival(distance)
+        membership = _survival(distance[i])
         share[i] += membership
         better = membership > highest[i]
         best[i] = np.uint8(code) if better else best[i]
@@ -121,12 +134,26 @@ def _compare(
 
 @formula
 def _survival(distance: float) -> float:
-    """Chance that a chi-square of three degrees of freedom exceeds `distance` (>= 0)."""
-    near = distance if distance < _FAR else _FAR
-    near = near if near > 0.0 else 0.0
-    s = math.sqrt(0.5 * near)
-    value = exp(-0.5 * near) * (scaled_erfc(s) + _TWO_OVER_ROOT_PI * s)
-    return value if distance == distance else NAN
+    """Chance that a chi-square of three degrees of freedom exceeds `distance`, within 1e-12; 0 from `FAR` and for NaN.
+
+    erfc(s) + 2/sqrt(pi) s exp(-s^2) with s^2 = distance / 2; the polynomial is exp(s^2) erfc(s).
+    """
+    s = math.sqrt(0.5 * distance)
+    t = (s - 3.0) / (s + 3.0)
+    tt = t * t
+    t4 = tt * tt
+    a = (0.17900115118161108 + t * -0.32623356004601556) + tt * (
+        0.2456038016487889 + t * -0.15011593631636894
+    )
+    b = (0.07166584032827346 + t * -0.024392499455672064) + tt * (
+        0.004269082354705733 + t * 0.0007076621536449718
+    )
+    c = (-0.0005967463447530692 + t * 4.6282045718385466e-05) + tt * (
+        6.434062508088055e-05 + t * -1.573619944679325e-05
+    )
+    d = -1.3414363949822149e-05 + t * -2.1567520250357488e-06
+    value = exp(-0.5 * distance) * (a + t4 * (b + t4 * (c + t4 * d)) + _TWO_OVER_ROOT_PI * s)
+    return value if distance < FAR else 0.0
 
 
 @kernel("void(float64[:, :, ::1], float64[:, ::1])")
@@ -149,62 +176,48 @@ def spectral_angle(
 ) -> None:
     """Angle between each spectrum and the nearest template, radians, and the template's number (1, 2, ...).
 
-    `templates` is types x bands, each of length 1 (`unit_templates`). Number 0 and NaN where a band is missing or the
+    `templates` is types x 7 bands, each of length 1 (`unit_templates`). Number 0 and NaN where a band is missing or the
     spectrum is null. Source: types of 10.1002/lno.10674 or 10.1002/lno.12606.
     """
-    cosine, best = np.empty(CHUNK), np.empty(CHUNK)
-    for start in range(0, angle.size, CHUNK):
-        stop = min(start + CHUNK, angle.size)
-        best[:] = -math.inf
-        index[start:stop] = 0
-        for k in range(templates.shape[0]):
-            _project(spectrum, start, stop, templates[k], cosine)
-            _keep_greater(cosine, k + 1, best, index[start:stop])
-        _write_angles(spectrum, start, best, index[start:stop], angle[start:stop])
+    best, number = np.full(angle.size, -math.inf), np.zeros(angle.size)
+    last = templates.shape[0] - 1
+    for k in range(0, last + 1, 2):
+        # The last of an odd number is compared with itself, which it never beats.
+        _compare_two(spectrum, templates[k], templates[min(k + 1, last)], k + 1.0, best, number)
+    _write_angles(spectrum, best, number, index, angle)
 
 
 @kernel()
-def _project(spectrum: Numbers, start: int, stop: int, template: Numbers, out: Numbers) -> None:
-    """Product of each spectrum with one template."""
-    t0, t1, t2, t3, t4, t5, t6 = (
-        template[0],
-        template[1],
-        template[2],
-        template[3],
-        template[4],
-        template[5],
-        template[6],
-    )
-    for i in range(stop - start):
-        j = start + i
-        out[i] = (
-            ((t0 * spectrum[0, j] + t1 * spectrum[1, j]) + (t2 * spectrum[2, j] + t3 * spectrum[3, j]))
-            + (t4 * spectrum[4, j] + t5 * spectrum[5, j])
-            + t6 * spectrum[6, j]
-        )
-
-
-@kernel()
-def _keep_greater(cosine: Numbers, number: int, best: Numbers, index: NDArray[np.uint8]) -> None:
-    for i in range(index.size):
-        greater = cosine[i] > best[i]
-        best[i] = cosine[i] if greater else best[i]
-        index[i] = np.uint8(number) if greater else index[i]
+def _compare_two(s: Numbers, one: Numbers, two: Numbers, code: float, best: Numbers, number: Numbers) -> None:
+    """Keep the nearest of what was known and two more templates; products with unit templates grow as angles fall."""
+    a0, a1, a2, a3, a4, a5, a6 = one[0], one[1], one[2], one[3], one[4], one[5], one[6]
+    b0, b1, b2, b3, b4, b5, b6 = two[0], two[1], two[2], two[3], two[4], two[5], two[6]
+    for i in range(best.size):
+        s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
+        first = ((a0 * s0 + a1 * s1) + (a2 * s2 + a3 * s3)) + ((a4 * s4 + a5 * s5) + a6 * s6)
+        second = ((b0 * s0 + b1 * s1) + (b2 * s2 + b3 * s3)) + ((b4 * s4 + b5 * s5) + b6 * s6)
+        greatest, which = best[i], number[i]
+        which = code if first > greatest else which
+        greatest = first if first > greatest else greatest
+        which = code + 1.0 if second > greatest else which
+        greatest = second if second > greatest else greatest
+        best[i] = greatest
+        number[i] = which
 
 
 @kernel()
 def _write_angles(
-    spectrum: Numbers, start: int, best: Numbers, index: NDArray[np.uint8], angle: Numbers
+    s: Numbers, best: Numbers, number: Numbers, index: NDArray[np.uint8], angle: Numbers
 ) -> None:
     for i in range(angle.size):
-        j = start + i
-        length = 0.0
-        for band in range(7):
-            length += spectrum[band, j] * spectrum[band, j]
-        cosine = best[i] / math.sqrt(length)
-        cosine = 1.0 if cosine > 1.0 else (-1.0 if cosine < -1.0 else cosine)
-        angle[i] = acos(cosine) if length > 0.0 else NAN
-        index[i] = index[i] if length > 0.0 else np.uint8(0)
+        s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
+        square = ((s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)) + ((s4 * s4 + s5 * s5) + s6 * s6)
+        cosine = clamp(best[i] / math.sqrt(square), -1.0, 1.0)
+        nearest = acos(cosine)
+        angle[i] = nearest if square > 0.0 else NAN
+        number[i] = number[i] if square > 0.0 else 0.0
+    for i in range(angle.size):
+        index[i] = np.uint8(number[i])
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1])")

@@ -39,12 +39,13 @@ def _quartic_slope(p: Numbers, row: int, x: float) -> float:
 @formula
 def _u(rrs: float) -> float:
     """Backscattering over absorption plus backscattering, from R."""
-    return (-G0 + math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))) / (2.0 * G1)
+    return (math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs)) - G0) * (0.5 / G1)
 
 
 @formula
 def _u_slope(rrs: float) -> float:
-    return below_slope(rrs) / math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))
+    below = below_surface(rrs)
+    return below_slope(below) / math.sqrt(G0 * G0 + 4.0 * G1 * below)
 
 
 @formula
@@ -63,8 +64,8 @@ def _is_doubtful(green: float, red: float) -> bool:
 def _trusted_red(green: float, red: float) -> float:
     """Red, or what green says it should be."""
     modelled = 1.27 * power(green, 1.47) + 0.00018 * power(red / green, 3.19)
-    trusted = modelled if _is_doubtful(green, red) else red
-    return 0.182 * green if trusted < 0.0 else trusted
+    trusted, least = modelled if _is_doubtful(green, red) else red, 0.182 * green
+    return least if trusted < 0.0 else trusted
 
 
 @formula
@@ -167,10 +168,17 @@ def secchi_p3qaa(blue: Rrs, green: Rrs, red: Rrs, bands: Numbers, polynomials: N
 
 
 @kernel(
-    "void(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])",
+    "void(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], "
+    "float64[:, ::1])",
 )
 def secchi_p3qaa_gradient(
-    blue: Rrs, green: Rrs, red: Rrs, bands: Numbers, polynomials: Numbers, out: Numbers
+    blue: Rrs,
+    green: Rrs,
+    red: Rrs,
+    bands: Numbers,
+    polynomials: Numbers,
+    value: Numbers,
+    out: Numbers,
 ) -> None:
     """Derivatives of `secchi_p3qaa` by the three bands: rows of `out`."""
     size = blue.size
@@ -208,8 +216,10 @@ def _differentiate_kd(
         faded = 0.52 * exp(-10.8 * a)
         by_a = 1.0 + 4.259 * 10.8 * (bb - 0.265 * bbw) * faded
         by_bb = 4.259 * (1.0 - faded)
-        by_u = by_bb * a / ((1.0 - u) * (1.0 - u)) if held else -by_a * bb / (u * u)
-        by_particles = 0.0 if held else by_bb + by_a * (1.0 - u) / u
+        by_u_held, by_u_free = by_bb * a / ((1.0 - u) * (1.0 - u)), -by_a * bb / (u * u)
+        by_u = by_u_held if held else by_u_free
+        by_free = by_bb + by_a * (1.0 - u) / u
+        by_particles = 0.0 if held else by_free
         u_green = _u(corrected[GREEN, i])
         by_green = by_particles * share * inverted[0, i] / ((1.0 - u_green) * (1.0 - u_green))
         slope = by_particles * inverted[1, i] * share * log

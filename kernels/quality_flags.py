@@ -146,8 +146,13 @@ def settle_spectrum(rrs: Rrs, bands: int, limit: float, words: Words) -> None:
     for band in range(bands):
         meaning = np.uint32(NEG_RRS_BLUE if band < 2 else NEG_RRS_OTHER)
         for i in range(words.size):
-            words[i] |= meaning if rrs[band, i] < 0.0 else np.uint32(0)
-            words[i] |= np.uint32(SATURATED) if rrs[band, i] > limit else np.uint32(0)
+            negative = meaning if rrs[band, i] < 0.0 else np.uint32(0)
+            words[i] |= negative | (np.uint32(SATURATED) if rrs[band, i] > limit else np.uint32(0))
+    saturated = 0
+    for i in range(words.size):
+        saturated += np.int64(words[i] & np.uint32(SATURATED))
+    if saturated == 0:
+        return
     for band in range(rrs.shape[0]):
         for i in range(words.size):
             rrs[band, i] = NAN if words[i] & np.uint32(SATURATED) else rrs[band, i]

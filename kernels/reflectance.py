@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, NewType, get_type_hints
 
 import numpy as np
@@ -35,6 +36,7 @@ Kind = Literal["rrs", "rho", "rrs_or_rho"]
 _KINDS: dict[Any, Kind] = {Rrs: "rrs", Rho: "rho", Reflectance: "rrs_or_rho"}
 
 
+@cache
 def kind_of(rows: Callable[..., Any], declared: Kind | None = None) -> Kind:
     """The reflectance that a row kernel takes: what the annotation of its first argument says, else `declared`.
 
@@ -51,12 +53,11 @@ def kind_of(rows: Callable[..., Any], declared: Kind | None = None) -> Kind:
     return kind
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1])")
+@kernel("void(float64[::1], float64[::1])")
 def to_rho(rrs: Rrs, out: Rho) -> None:
-    """rho = pi R, bands x pixels."""
-    for band in range(rrs.shape[0]):
-        for i in range(rrs.shape[1]):
-            out[band, i] = math.pi * rrs[band, i]
+    """rho = pi R."""
+    for i in range(out.size):
+        out[i] = math.pi * rrs[i]
 
 
 @kernel(
@@ -79,11 +80,35 @@ def gather_counts(
     would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands stored as rho.
     """
     denominator = np.float64(divisor)
+    first, last = run_of(index)
+    if last > first:
+        _shift(counts[first:last], nodata, offset, out)
+    else:
+        for i in range(index.size):
+            count = np.int64(counts[index[i]])
+            out[i] = math.nan if count == nodata else np.float64(count + offset)
     for i in range(index.size):
-        count = np.int64(counts[index[i]])
-        out[i] = math.nan if count == nodata else np.float64(count + offset)
-    for i in range(index.size):
-        out[i] = out[i] / denominator / unit
+        out[i] = out[i] / denominator
+    if unit != 1.0:
+        for i in range(index.size):
+            out[i] = out[i] / unit
+
+
+@kernel()
+def run_of(index: NDArray[np.int32]) -> tuple[int, int]:
+    """First position and the one after the last, where positions follow each other without a gap; else 0 and 0."""
+    size = index.size
+    if size > 0 and index[size - 1] - index[0] == size - 1:
+        return np.int64(index[0]), np.int64(index[0]) + size
+    return 0, 0
+
+
+@kernel()
+def _shift(counts: NDArray[Any], nodata: int, offset: int, out: Numbers) -> None:
+    for i in range(out.size):
+        count = np.int64(counts[i])
+        shifted = np.float64(count + offset)
+        out[i] = math.nan if count == nodata else shifted
 
 
 @kernel(

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.jit import kernel
 
-CELL = 32
+CELL = 16
 """Pixels on a side of the cells whose highest elevation is known beforehand."""
 BLOCK = 128
 """Columns of the blocks (CELL rows high) that are worked on together."""
-CHUNK = 16
+CHUNK = 8
 """Steps of a ray that are tried, or skipped, together."""
 FAR = 1 << 30
 """A rise in metres that nothing has."""
@@ -52,8 +52,8 @@ class Ray(NamedTuple):
 def terrain(dem: NDArray[np.int16], nodata: int | None) -> Terrain:
     """Make an elevation model (metres, larger than the tile if there is a margin) ready for shadows.
 
-    Pixels at `nodata` neither cast nor receive shadow; None: the stored values are elevations. ValueError where no pixel
-    has data.
+    Pixels at `nodata` (and with it at -32768) neither cast nor receive shadow; None: the stored values are elevations.
+    ValueError where no pixel has data.
     """
     missing = None if nodata is None else dem == nodata
     if missing is None or not missing.any():
@@ -142,13 +142,6 @@ def rises(ray: Ray, tangent: float) -> NDArray[np.int32]:
     return np.where(hides.any(axis=1), first + hides.argmax(axis=1), FAR).astype(np.int32)
 
 
-CAST = (
-    "void(int16[:, ::1], int16[:, ::1], UniTuple(int64, 3), int64, int64, int32[::1], int32[::1], int32[::1], "
-    "{candidate}, uint8[:, ::1])"
-)
-
-
-@kernel(CAST.format(candidate="uint8[:, ::1]"), CAST.format(candidate="none"))
 def cast_shadow(
     elevation: NDArray[np.int16],
     ceiling: NDArray[np.int16],
@@ -169,16 +162,20 @@ def cast_shadow(
     """
     _, lowest, highest = heights
     # 16 bits hold every elevation less any rise that matters, except under wild values that stand for missing ones.
-    if 2 * lowest - highest > -32768 and highest < 32767:
-        base, best = np.empty(CELL * BLOCK, np.int16), np.empty(CELL * BLOCK, np.int16)
-        _cast_blocks(elevation, ceiling, heights, row, column, down, right, rise, candidate, 32767, base, best, out)
-    else:
-        base32, best32 = np.empty(CELL * BLOCK, np.int32), np.empty(CELL * BLOCK, np.int32)
-        _cast_blocks(elevation, ceiling, heights, row, column, down, right, rise, candidate, FAR, base32, best32, out)
+    narrow = 2 * lowest - highest > -32768 and highest < 32767
+    kind, far = (np.int16, 32767) if narrow else (np.int32, FAR)
+    base, best = np.empty(CELL * BLOCK, kind), np.empty(CELL * BLOCK, kind)
+    cast_blocks(elevation, ceiling, heights, row, column, down, right, rise, candidate, far, base, best, out)
 
 
-@kernel()
-def _cast_blocks(
+CAST = (
+    "void(int16[:, ::1], int16[:, ::1], UniTuple(int64, 3), int64, int64, int32[::1], int32[::1], int32[::1], "
+    "{candidate}, int64, {kind}[::1], {kind}[::1], uint8[:, ::1])"
+)
+
+
+@kernel(*(CAST.format(candidate=c, kind=k) for k in ("int16", "int32") for c in ("uint8[:, ::1]", "none")))
+def cast_blocks(
     elevation: NDArray[np.int16],
     ceiling: NDArray[np.int16],
     heights: tuple[int, int, int],
@@ -201,7 +198,9 @@ def _cast_blocks(
             _load_block(elevation, place, heights[0], far, base)
             if candidate is not None:
                 _drop_unwanted(candidate[i : i + CELL, j : j + BLOCK], far, base)
-            _shade_block(ground, elevation.shape, ceiling, heights, place, down, right, rise, far, base, best, lows)
+            _shade_block(
+                ground, elevation.shape, ceiling, heights, place, down, right, rise, far, base, best, lows
+            )
             for y in range(place[2]):
                 marks, zs, raised = out[i + y, j : j + BLOCK], base[y * BLOCK :], best[y * BLOCK :]
                 for x in range(marks.size):
@@ -261,7 +260,9 @@ def _shade_block(
             if lows[y] + rise[k] <= top:
                 for n in range(k, last):
                     line = min(max(place[0] + y + down[n], 0), shape[0] - 1)
-                    _raise_row(ground, shape[1], line, place[1] + right[n], place[3], heights, rise[n], best, y)
+                    _raise_row(
+                        ground, shape[1], line, place[1] + right[n], place[3], heights, rise[n], best, y
+                    )
         low = _find_lows(base, best, far, lows)
 
 
@@ -370,7 +371,11 @@ def nearest_nodes(first: int, count: int, pixel: float, step: float, nodes: int)
 
 
 def tangents(
-    zeniths: NDArray[np.float64], corner: tuple[int, int], shape: tuple[int, int], pixel: float, steps: tuple[float, float]
+    zeniths: NDArray[np.float64],
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+    pixel: float,
+    steps: tuple[float, float],
 ) -> NDArray[np.float64]:
     """Tangent of the sun's elevation for each pixel of a strip of `shape` from `corner`, which counts from the tile's.
 
@@ -431,7 +436,14 @@ def cast_shadow_grid(
                 node = node_rows[i] * nodes + node_columns[j]
                 part = slice(starts[node], starts[node + 1])
                 out[i, j] = _is_hidden(
-                    elevation, row + i, column + j, heights[2], down[part], right[part], distance[part], tangent[i, j]
+                    elevation,
+                    row + i,
+                    column + j,
+                    heights[2],
+                    down[part],
+                    right[part],
+                    distance[part],
+                    tangent[i, j],
                 )
 
 

@@ -419,7 +419,9 @@ def coarse_lines_lis(
     return rows, columns
 
 
-def _shifted_lines(size: int, coarse: int, length: float, coarse_pixel: float, pixel: float) -> NDArray[np.int32]:
+def _shifted_lines(
+    size: int, coarse: int, length: float, coarse_pixel: float, pixel: float
+) -> NDArray[np.int32]:
     seen = np.trunc(length / coarse_pixel + 0.5) * coarse_pixel
     lines = np.floor((np.arange(size) + 0.5) * (seen / size) / (length / coarse)).astype(np.int32)
     return np.where(lines >= coarse, np.int32(-1), lines)

@@ -11,13 +11,22 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 
 SNOW_LIKE, MAY_BE_WATER, CERTAIN_LAND, WET, GREENER = 1, 2, 4, 8, 16
 """Bits of `spectral_tests`; GREENER: green above short-wave infrared 1, that is MNDWI > 0."""
+
+FEATURES = ("blue", "green", "red", "nir", "swir1", "swir2", "ndvi", "ndwi", "mndwi")
+"""The features that `features` computes, in this order."""
+
+MASKED = 255
+"""Probability of a pixel that is masked out."""
+
+UNKNOWN = 254
+"""Entry of a table of known probabilities that says: ask the model."""
 
 NO_STRATUM = 255
 """Stratum of a pixel that is no sample."""
@@ -31,6 +40,14 @@ WATER, NEAR_LAND, HIGH_LAND, BRIGHT_LAND = 0, 1, 2, 3
 CANDIDATE, REST = 0, 1
 """Strata of `cluster_strata`."""
 
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint16]
+Hashes = NDArray[np.uint64]
+Spectra = NDArray[np.int16]
+Bands = tuple[Spectra, Spectra, Spectra, Spectra, Spectra, Spectra]
+"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN4."""
+
+_LOW = 0xFFFFFFFF
 _BANDS = "UniTuple(int16[:, ::1], 6)"
 
 
@@ -61,13 +78,13 @@ class SpectralLimits:
     wet_swir1: int = 1500
     """Short-wave infrared 1 below which it then is."""
 
-    def as_array(self) -> npt.NDArray[np.int32]:
+    def as_array(self) -> NDArray[np.int32]:
         """The limits in the order of the fields, as `spectral_tests` takes them."""
         return np.array(astuple(self), dtype=np.int32)
 
 
 @kernel(f"void({_BANDS}, int32[::1], uint8[:, ::1])")
-def spectral_tests(bands, limits, tests):  # type: ignore[no-untyped-def]
+def spectral_tests(bands: Bands, limits: NDArray[np.int32], tests: Bytes) -> None:
     """The test bits of every pixel, uint8 (h, w); indices are (a - b) / (a + b + 0.02) on reflectances of at least 0.
 
     `bands`: blue, green, red, near infrared, short-wave infrared 1 and 2, int16 (h, w); `limits`:
@@ -92,13 +109,14 @@ def spectral_tests(bands, limits, tests):  # type: ignore[no-untyped-def]
             tests[i, j] = np.uint8(low | high)
 
 
-@kernel("UniTuple(int64, 4)(uint8[:, ::1], uint16[:, ::1], uint16)")
-def tally(tests, roles, unusable):  # type: ignore[no-untyped-def]
+@kernel("UniTuple(int64, 4)(uint8[:, ::1], uint16[:, ::1], int64)")
+def tally(tests: Bytes, roles: Words, unusable: int) -> tuple[int, int, int, int]:
     """Pixels with no role of `unusable`; of these: certain land, may be water, snow-like."""
     valid, land, water, snow = 0, 0, 0, 0
+    barred = np.uint16(unusable)
     for i in range(tests.shape[0]):
         for j in range(tests.shape[1]):
-            usable = (roles[i, j] & unusable) == 0
+            usable = (roles[i, j] & barred) == 0
             valid += usable
             land += usable & ((tests[i, j] & CERTAIN_LAND) != 0)
             water += usable & ((tests[i, j] & MAY_BE_WATER) != 0)
@@ -107,7 +125,68 @@ def tally(tests, roles, unusable):  # type: ignore[no-untyped-def]
 
 
 @formula
-def mix(z):  # type: ignore[no-untyped-def]
+def _reflectance(dn: np.int16) -> np.float32:
+    """Reflectance of at least 0."""
+    return np.float32(max(dn, np.int16(0))) / np.float32(10000.0)
+
+
+@formula
+def _index(a: np.float32, b: np.float32) -> np.float32:
+    """Normalised difference, kept stable on dark pixels by a constant."""
+    return (a - b) / (a + b + np.float32(0.02))
+
+
+@kernel("void(int16[:, ::1], float32[:, ::1])")
+def features(spectra: Spectra, out: NDArray[np.float32]) -> None:
+    """`FEATURES` of spectra, float32 (9, n), in float32 arithmetic; `spectra`: DN4 of the six bands, int16 (6, n)."""
+    for k in range(6):
+        band, row = spectra[k], out[k]
+        for j in range(band.size):
+            row[j] = _reflectance(band[j])
+    green, red, nir, swir1 = out[1], out[2], out[3], out[4]
+    ndvi, ndwi, mndwi = out[6], out[7], out[8]
+    for j in range(ndvi.size):
+        ndvi[j] = _index(nir[j], red[j])
+    for j in range(ndwi.size):
+        ndwi[j] = _index(green[j], nir[j])
+    for j in range(mndwi.size):
+        mndwi[j] = _index(green[j], swir1[j])
+
+
+@kernel()
+def mark_known_row(tests: Bytes, roles: Words, masked_by: np.uint16, known: Bytes, prob: Bytes) -> None:
+    """PROB of a row as far as no model is asked: 255 with a role of `masked_by`, else `known` of the test bits.
+
+    `known`: uint8 (256,), `UNKNOWN` where the model is to be asked.
+    """
+    for j in range(prob.size):
+        prob[j] = known[tests[j]]
+    for j in range(prob.size):
+        prob[j] = np.uint8(MASKED) if roles[j] & masked_by else prob[j]
+
+
+@kernel()
+def list_unknown_row(prob: Bytes, columns: NDArray[np.int32]) -> int:
+    """List the columns of a row for which a model must be asked; returns their number. One more column is written."""
+    n = 0
+    for j in range(prob.size):
+        columns[n] = j
+        n += prob[j] == UNKNOWN
+    return n
+
+
+@kernel()
+def gather(rows: Bands, columns: NDArray[np.int32], first: int, n: int, spectra: Spectra) -> None:
+    """The spectra, int16 (6, n or more), of `n` listed columns of a row, from the position `first` of the list on."""
+    blue, green, red, nir, swir1, swir2 = rows
+    for p in range(n):
+        j = columns[first + p]
+        spectra[0, p], spectra[1, p], spectra[2, p] = blue[j], green[j], red[j]
+        spectra[3, p], spectra[4, p], spectra[5, p] = nir[j], swir1[j], swir2[j]
+
+
+@formula
+def mix(z: np.uint64) -> np.uint64:
     """Finaliser of the splitmix64 generator (Steele, Lea and Flood 2014): every input bit moves every output bit."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -116,54 +195,64 @@ def mix(z):  # type: ignore[no-untyped-def]
 
 
 @formula
-def place(row, column):  # type: ignore[no-untyped-def]
+def place(row: int, column: int) -> np.uint64:
     """A pixel of the absolute grid as one number; row and column are taken modulo 2^32."""
-    low = np.uint64(0xFFFFFFFF)
-    return ((np.uint64(row) & low) << np.uint64(32)) | (np.uint64(column) & low)
+    return (np.uint64(row & _LOW) << np.uint64(32)) | np.uint64(column & _LOW)
 
 
 @formula
-def keyed_hash(seed, pixel):  # type: ignore[no-untyped-def]
+def keyed_hash(seed: int, pixel: np.uint64) -> np.uint64:
     """The hash of a `place` under a seed; `mix` can be undone, so that two places never share one."""
     return mix(mix(np.uint64(seed) ^ pixel))
 
 
-@kernel("void(uint64, uint64, int64, int64, uint8[::1])")
-def _held_out_row(seed, row, left, block, held_out):  # type: ignore[no-untyped-def]
+@kernel()
+def _held_out_row(seed: int, row: int, left: int, block: int, held_out: Bytes) -> None:
     """1 in the columns of a row whose block is a hold-out block: one block in five, by its hash."""
-    low = np.uint64(0xFFFFFFFF)
-    size = np.uint64(block)
-    block_row = (row & low) // size
+    held = False
     for j in range(held_out.size):
-        block_column = (np.uint64(left + j) & low) // size
-        if j == 0 or (np.uint64(left + j) & low) % size == 0:
-            held = keyed_hash(seed, place(block_row, block_column)) % np.uint64(5) == 0
+        column = (left + j) & _LOW
+        if j == 0 or column % block == 0:
+            held = keyed_hash(seed, place(row // block, column // block)) % np.uint64(5) == 0
         held_out[j] = held
 
 
 @kernel(
-    "void(uint8[:, ::1], uint16[:, ::1], uint16, uint8[:, ::1], float32[:, ::1], uint8, float32, int64, int64, uint64,"
+    "void(uint8[:, ::1], uint16[:, ::1], int64, uint8[:, ::1], float32[:, ::1], int64, float64, int64, int64, int64,"
     " int64, uint8[:, ::1])"
 )
-def forest_strata(  # type: ignore[no-untyped-def]
-    tests, roles, unusable, occurrence, hand, water_min, hand_max, top, left, holdout_seed, block, strata
-):
+def forest_strata(
+    tests: Bytes,
+    roles: Words,
+    unusable: int,
+    occurrence: Bytes,
+    hand: NDArray[np.float32],
+    water_min: int,
+    hand_max: float,
+    top: int,
+    left: int,
+    holdout_seed: int,
+    block: int,
+    strata: Bytes,
+) -> None:
     """The stratum of every pixel for `forest`, `HELD_OUT` added in hold-out blocks; `NO_STRATUM` elsewhere.
 
-    `tests`: of `spectral_tests`; `roles`: mask bits, a pixel with one of `unusable` is no sample; `occurrence`: 0-100 %,
-    255 unknown; `hand`: metres, NaN or negative unknown; `top`, `left`: place of the first pixel on the absolute grid;
-    `block`: side of a hold-out block in pixels.
+    `tests`: of `spectral_tests`; `roles`: mask bits, a pixel with one of `unusable` is no sample; `occurrence`:
+    percent, 255 unknown; `hand`: metres, NaN or negative unknown; `water_min`: percent from which water is taught;
+    `hand_max`: highest near land; `top`, `left`: place of the first pixel on the absolute grid; `block`: side of a
+    hold-out block.
     """
     height, width = strata.shape
     held_out = np.empty(width, np.uint8)
+    barred, least = np.uint16(unusable), np.uint8(water_min)
     for i in range(height):
-        row = np.uint64(top + i)
-        if i == 0 or (row & np.uint64(0xFFFFFFFF)) % np.uint64(block) == 0:
+        row = (top + i) & _LOW
+        if i == 0 or row % block == 0:
             _held_out_row(holdout_seed, row, left, block, held_out)
         for j in range(width):
             test, percent = tests[i, j], occurrence[i, j]
-            usable = (roles[i, j] & unusable) == 0
-            water = usable & (percent >= water_min) & (percent <= 100) & ((test & WET) != 0)
+            usable = (roles[i, j] & barred) == 0
+            water = usable & (percent >= least) & (percent <= 100) & ((test & WET) != 0)
             dry = usable & (percent == 0)
             bright = dry & ((test & SNOW_LIKE) != 0)
             land = dry & ((test & (SNOW_LIKE | MAY_BE_WATER)) == 0)
@@ -174,13 +263,14 @@ def forest_strata(  # type: ignore[no-untyped-def]
             strata[i, j] = stratum if water | bright | land else np.uint8(NO_STRATUM)
 
 
-@kernel("void(uint8[:, ::1], uint16[:, ::1], uint16, uint8[:, ::1])")
-def cluster_strata(tests, roles, unusable, strata):  # type: ignore[no-untyped-def]
+@kernel("void(uint8[:, ::1], uint16[:, ::1], int64, uint8[:, ::1])")
+def cluster_strata(tests: Bytes, roles: Words, unusable: int, strata: Bytes) -> None:
     """The stratum of every pixel for `cluster`: `CANDIDATE` where MNDWI > 0, else `REST`; `NO_STRATUM` if unusable."""
+    barred = np.uint16(unusable)
     for i in range(strata.shape[0]):
         for j in range(strata.shape[1]):
             stratum = np.uint8(CANDIDATE) if tests[i, j] & GREENER else np.uint8(REST)
-            strata[i, j] = stratum if (roles[i, j] & unusable) == 0 else np.uint8(NO_STRATUM)
+            strata[i, j] = stratum if (roles[i, j] & barred) == 0 else np.uint8(NO_STRATUM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +281,19 @@ class Reservoir:
     nothing above the others is let in again, so that a tile of any size costs a few sorts.
     """
 
-    seeds: npt.NDArray[np.uint64]
+    seeds: Hashes
     """Seed of each stratum, (strata,)."""
-    seen: npt.NDArray[np.int64]
+    seen: NDArray[np.int64]
     """Pixels met of each stratum, (strata,)."""
-    kept: npt.NDArray[np.int64]
+    kept: NDArray[np.int64]
     """Pixels kept now, (strata,)."""
-    highest: npt.NDArray[np.uint64]
+    highest: Hashes
     """Largest hash that a stratum still lets in, (strata,)."""
-    hashes: npt.NDArray[np.uint64]
+    hashes: Hashes
     """Hash of each kept pixel, (strata, 2 x capacity). Two pixels of a stratum never have the same."""
-    places: npt.NDArray[np.uint64]
+    places: Hashes
     """Its `place`, (strata, 2 x capacity)."""
-    spectra: npt.NDArray[np.int16]
+    spectra: Spectra
     """Its six bands, (strata, 2 x capacity, 6)."""
 
     @classmethod
@@ -223,23 +313,35 @@ class Reservoir:
     @property
     def capacity(self) -> int:
         """Pixels that can be drawn from a stratum at most."""
-        return self.hashes.shape[1] // 2
+        return int(self.hashes.shape[1]) // 2
 
 
-@kernel("uint64(uint64[::1], uint64[::1], int16[:, ::1])")
-def _halve(hashes, places, spectra):  # type: ignore[no-untyped-def]
+@kernel()
+def _halve(hashes: Hashes, places: Hashes, spectra: Spectra) -> np.uint64:
     """Move the half with the smaller hashes to the front; returns the largest of them."""
     half = hashes.size // 2
     smaller = np.argsort(hashes)[:half]
     hashes[:half], places[:half], spectra[:half] = hashes[smaller], places[smaller], spectra[smaller]
-    return hashes[half - 1]
+    return np.uint64(hashes[half - 1])
 
 
 @kernel(
     f"void({_BANDS}, uint8[:, ::1], int64, int64, uint64[::1], int64[::1], int64[::1], uint64[::1], uint64[:, ::1],"
     " uint64[:, ::1], int16[:, :, ::1])"
 )
-def _collect(bands, strata, top, left, seeds, seen, kept, highest, hashes, places, spectra):  # type: ignore[no-untyped-def]
+def _collect(
+    bands: Bands,
+    strata: Bytes,
+    top: int,
+    left: int,
+    seeds: Hashes,
+    seen: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    highest: Hashes,
+    hashes: Hashes,
+    places: Hashes,
+    spectra: Spectra,
+) -> None:
     blue, green, red, nir, swir1, swir2 = bands
     for i in range(strata.shape[0]):
         for j in range(strata.shape[1]):
@@ -262,13 +364,7 @@ def _collect(bands, strata, top, left, seeds, seen, kept, highest, hashes, place
                 kept[c] = hashes.shape[1] // 2
 
 
-def collect(
-    bands: tuple[npt.NDArray[np.int16], ...],
-    strata: npt.NDArray[np.uint8],
-    top: int,
-    left: int,
-    into: Reservoir,
-) -> None:
+def collect(bands: Bands, strata: Bytes, top: int, left: int, into: Reservoir) -> None:
     """Offer a block to a reservoir; every pixel of a tile must be offered once, in any order and any blocks.
 
     `bands`: six int16 (h, w); `strata`: uint8 (h, w), 0 to len(seeds) - 1 or `NO_STRATUM`; `top`, `left`: place of the
@@ -282,16 +378,16 @@ def collect(
 class Table:
     """A drawn sample, sorted by row, then column."""
 
-    rows: npt.NDArray[np.int64]
+    rows: NDArray[np.int64]
     """Row on the absolute grid, modulo 2^32."""
-    columns: npt.NDArray[np.int64]
+    columns: NDArray[np.int64]
     """Column on it."""
-    classes: npt.NDArray[np.int64]
+    classes: NDArray[np.int64]
     """Class: the position in `draw`'s lists."""
-    spectra: npt.NDArray[np.int16]
+    spectra: Spectra
     """The six bands, (n, 6)."""
 
-    def as_int32(self, *, with_classes: bool) -> npt.NDArray[np.int32]:
+    def as_int32(self, *, with_classes: bool) -> NDArray[np.int32]:
         """Row, column and, if asked, class as one int32 table: the bytes that a digest is taken of."""
         columns = (self.rows, self.columns, self.classes) if with_classes else (self.rows, self.columns)
         return np.stack(columns, axis=1).astype(np.uint32).view(np.int32)
@@ -318,13 +414,15 @@ def draw(reservoirs: Sequence[Reservoir], groups: Sequence[Sequence[int]], count
 
 def _smallest(
     reservoirs: Sequence[Reservoir], group: Sequence[int], count: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
+) -> tuple[NDArray[np.uint64], NDArray[np.int16]]:
     parts = [(r, stratum, slice(r.kept[stratum])) for r in reservoirs for stratum in group]
     hashes = np.concatenate([r.hashes[stratum, slots] for r, stratum, slots in parts])
     places = np.concatenate([r.places[stratum, slots] for r, stratum, slots in parts])
     spectra = np.concatenate([r.spectra[stratum, slots] for r, stratum, slots in parts])
     if count > hashes.size or any(count > r.capacity for r in reservoirs):
-        raise ValueError(f"{count} samples asked for, {hashes.size} kept, {reservoirs[0].capacity} to be drawn at most")
+        raise ValueError(
+            f"{count} samples asked for, {hashes.size} kept, {reservoirs[0].capacity} to be drawn at most"
+        )
     chosen = np.argsort(hashes)[:count]
     return places[chosen], spectra[chosen]
 

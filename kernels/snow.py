@@ -145,7 +145,12 @@ def _test_row(
     (G - S) / (G + S) > p / q without dividing; a sum of 0 passes in ``lis`` where G > 0 (infinity), else never.
     """
     p1, q1, red1, swir1, p2, q2, red2, _, _ = limits
-    green1, swir_1, green2, swir_2 = np.int32(q1 - p1), np.int32(q1 + p1), np.int32(q2 - p2), np.int32(q2 + p2)
+    green1, swir_1, green2, swir_2 = (
+        np.int32(q1 - p1),
+        np.int32(q1 + p1),
+        np.int32(q2 - p2),
+        np.int32(q2 + p2),
+    )
     dark1, dark2, bright1 = np.int32(red1), np.int32(red2), np.int32(swir1)
     least = np.int32(0 if lis else 1)
     for j in range(passed.size):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
@@ -35,7 +35,12 @@ _ENDS, _BEGINS, _GAP = 1, 2, 4
 _SNOW_MARK, _UNKNOWN_MARK = 1, 2
 _START, _END, _SCD, _BEST, _BEST_START, _RUNS, _GAPMAX, _NUNK = range(8)
 
-Ints = npt.NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+Counts = NDArray[np.uint16]
+Days = NDArray[np.int16]
+Ints = NDArray[np.int32]
+Codes = NDArray[np.int64]
+Whole = int | np.int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Season:
 
     dates: Ints
     """Days with an observation, ascending."""
-    counted: npt.NDArray[np.uint8]
+    counted: Bytes
     """1 for each of them that NOBS and CCD count."""
     before: Ints
     """Number of output days before each day; the last element is the number of output days."""
@@ -77,12 +82,14 @@ class Season:
         return int(self.before[-1])
 
 
-def season(dates: Sequence[int], outputs: Sequence[int], start: int, stop: int, *, lis: bool = False) -> Season:
+def season(
+    dates: Sequence[int], outputs: Sequence[int], start: int, stop: int, *, lis: bool = False
+) -> Season:
     """The days of a synthesis of the period `start` to `stop`, all given as day numbers of one calendar.
 
-    `dates`: one per row of the stack, ascending and distinct; `outputs`: the listed days, ascending and distinct, within
-    the period. In profile `lis-1.11` every date is counted, else those of the period. Raises ValueError for unordered or
-    empty lists and for more than 9000 days.
+    `dates`: one per layer of the stack; `outputs`: the listed days, within the period; both ascending and distinct. In
+    profile `lis-1.11` every date is counted, else those of the period. Raises ValueError for unordered or empty lists
+    and for more than 9000 days.
     """
     _check_ascending("dates", dates)
     _check_ascending("outputs", outputs)
@@ -104,20 +111,20 @@ def season(dates: Sequence[int], outputs: Sequence[int], start: int, stop: int, 
 def _check_ascending(name: str, days: Sequence[int]) -> None:
     if not days:
         raise ValueError(f"no {name}")
-    if any(later <= earlier for earlier, later in zip(days, days[1:], strict=False)):
+    if list(days) != sorted(set(days)):
         raise ValueError(f"{name} must ascend strictly")
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1])")
-def merge_day(merged, later):  # type: ignore[no-untyped-def]
+def merge_day(merged: Bytes, later: Bytes) -> None:
     """Merge a later product of the same day into `merged`: the first value up to 100, else the last product's."""
     for i in range(merged.shape[0]):
         for j in range(merged.shape[1]):
             merged[i, j] = merged[i, j] if merged[i, j] <= 100 else later[i, j]
 
 
-@kernel("void(uint8[::1], boolean, boolean, uint8[::1])")
-def _read_row(values, lis, fsc, seen):  # type: ignore[no-untyped-def]
+@kernel()
+def _read_row(values: Bytes, lis: bool, fsc: bool, seen: Bytes) -> None:
     """What a row says: 0 to 100 where clear, else 255."""
     for j in range(values.size):
         value = values[j]
@@ -126,8 +133,10 @@ def _read_row(values, lis, fsc, seen):  # type: ignore[no-untyped-def]
         seen[j] = cover if value <= 100 else other
 
 
-@kernel("void(uint8[::1], int16, int16[::1], uint8[::1], int16[::1], int16, uint8[::1])")
-def _notice_row(seen, day, last, value, watch, max_gap, events):  # type: ignore[no-untyped-def]
+@kernel()
+def _notice_row(
+    seen: Bytes, day: np.int16, last: Days, value: Bytes, watch: Days, max_gap: np.int16, events: Bytes
+) -> None:
     """What a clear date does to each pixel: snow ends (1), snow begins (2), a gap longer than `watch` ends (4).
 
     After a gap beyond `max_gap`, or without an earlier clear date, it is 4 alone.
@@ -140,8 +149,8 @@ def _notice_row(seen, day, last, value, watch, max_gap, events):  # type: ignore
         events[j] = event if seen[j] != _MASKED else np.uint8(0)
 
 
-@kernel("Tuple((int64, int64, int64))(uint8[::1], int64, int32[::1], int32[::1], int32[::1])")
-def _list_row(events, width, ends, begins, gaps):  # type: ignore[no-untyped-def]
+@kernel()
+def _list_row(events: Bytes, width: int, ends: Ints, begins: Ints, gaps: Ints) -> tuple[int, int, int]:
     """The columns where each of the three things happens, and how many they are.
 
     Most groups of eight have none; in the others every column is written and the count alone decides whether it stays,
@@ -161,8 +170,8 @@ def _list_row(events, width, ends, begins, gaps):  # type: ignore[no-untyped-def
     return n_ends, n_begins, n_gaps
 
 
-@kernel("void(uint8[::1], int16, int16[::1], uint8[::1])")
-def _remember_row(seen, day, last, value):  # type: ignore[no-untyped-def]
+@kernel()
+def _remember_row(seen: Bytes, day: np.int16, last: Days, value: Bytes) -> None:
     """Keep day and value of every clear pixel for its next clear date."""
     for j in range(seen.size):
         last[j] = day if seen[j] != _MASKED else last[j]
@@ -170,15 +179,15 @@ def _remember_row(seen, day, last, value):  # type: ignore[no-untyped-def]
         value[j] = seen[j] if seen[j] != _MASKED else value[j]
 
 
-@kernel("void(uint8[::1], uint16[::1])")
-def _count_row(seen, clear):  # type: ignore[no-untyped-def]
+@kernel()
+def _count_row(seen: Bytes, clear: Counts) -> None:
     """Count the clear dates."""
     for j in range(seen.size):
         clear[j] += np.uint16(seen[j] != _MASKED)
 
 
 @formula
-def _first_bare_day(last, old, day, new):  # type: ignore[no-untyped-def]
+def _first_bare_day(last: Whole, old: Whole, day: Whole, new: Whole) -> Whole:
     """First day without snow between two clear dates, from cover `old` to `new`; days with 50 or more are snow.
 
     The quotient is exact enough: its terms are far below 2^53, so that unless it is an integer it lies further from one
@@ -188,13 +197,13 @@ def _first_bare_day(last, old, day, new):  # type: ignore[no-untyped-def]
 
 
 @formula
-def _first_snow_day(last, old, day, new):  # type: ignore[no-untyped-def]
+def _first_snow_day(last: Whole, old: Whole, day: Whole, new: Whole) -> Whole:
     """First day with snow between two clear dates, from cover `old` to `new`."""
     return last + np.int64(np.ceil(np.float64((_SNOWY - old) * (day - last)) / np.float64(new - old)))
 
 
 @formula
-def _end_run(pixel, index, first):  # type: ignore[no-untyped-def]
+def _end_run(pixel: Ints, index: Whole, first: int) -> None:
     """Snow ends before output `index`. A run that began before index `first` is no transition.
 
     A run may end more than once, where snow returns before the next output day; it is counted when it first has days.
@@ -208,14 +217,14 @@ def _end_run(pixel, index, first):  # type: ignore[no-untyped-def]
 
 
 @formula
-def _begin_run(pixel, index):  # type: ignore[no-untyped-def]
+def _begin_run(pixel: Ints, index: Whole) -> None:
     """Snow begins at output `index`; where it ended there too, no output day lies between and the run goes on."""
     pixel[_START] = pixel[_START] if index == pixel[_END] else index
     pixel[_SCD] -= index
 
 
 @formula
-def _unknown(before, last, day, max_gap):  # type: ignore[no-untyped-def]
+def _unknown(before: Ints, last: Whole, day: Whole, max_gap: int) -> tuple[Whole, Whole]:
     """Output indices of the unknown days before a clear date whose predecessor (negative: none) is too far."""
     if last >= 0:
         return np.int64(before[last + 1]), np.int64(before[day])
@@ -223,15 +232,15 @@ def _unknown(before, last, day, max_gap):  # type: ignore[no-untyped-def]
 
 
 @formula
-def _gap(before, last, day, first_output):  # type: ignore[no-untyped-def]
+def _gap(before: Ints, last: Whole, day: Whole, first_output: int) -> Whole:
     """The largest gap of an output day strictly between two clear dates (`last` negative: before the first one)."""
     if last < 0:
         return max(2 * (day - first_output), 0)
     return day - last if before[day] > before[last + 1] else 0
 
 
-@kernel("void(int32[:, ::1], int16[::1], uint8[::1], int32[::1], int64[::1])")
-def _finish_row(pixels, last, value, before, rules):  # type: ignore[no-untyped-def]
+@kernel()
+def _finish_row(pixels: Ints, last: Days, value: Bytes, before: Ints, rules: Codes) -> None:
     """What lies after the last clear date: the last run, the unknown days, the last gap."""
     lis, _, max_gap, _, _, last_output, _, _ = rules
     for j in range(last.size):
@@ -246,8 +255,17 @@ def _finish_row(pixels, last, value, before, rules):  # type: ignore[no-untyped-
         pixels[j, _GAPMAX] = max(pixels[j, _GAPMAX], 2 * (last_output - last[j]))
 
 
-@kernel("void(int32[:, ::1], int16[::1], int16[::1], uint16[::1], int64, int64[::1], uint16[:, :, ::1], int64)")
-def _write_row(pixels, last, last_before_stop, clear, counted, rules, layers, row):  # type: ignore[no-untyped-def]
+@kernel()
+def _write_row(
+    pixels: Ints,
+    last: Days,
+    last_before_stop: Days,
+    clear: Counts,
+    counted: int,
+    rules: Codes,
+    layers: Counts,
+    row: int,
+) -> None:
     """The ten layers of a row."""
     lis, _, _, min_snow_days, _, _, _, stop = rules
     none = 0 if lis else NONE
@@ -266,8 +284,10 @@ def _write_row(pixels, last, last_before_stop, clear, counted, rules, layers, ro
         layers[9, row, j] = stop - last_before_stop[j] if last_before_stop[j] >= 0 else none
 
 
-@kernel("void(int32[::1], uint8[::1], int64, int16[::1], uint8[::1], int32[::1], int64, int32[:, ::1])")
-def _end_runs(columns, seen, day, last, value, before, first, pixels):  # type: ignore[no-untyped-def]
+@kernel()
+def _end_runs(
+    columns: Ints, seen: Bytes, day: int, last: Days, value: Bytes, before: Ints, first: int, pixels: Ints
+) -> None:
     """The pixels that lose their snow on the way to this date."""
     for k in range(columns.size):
         j = columns[k]
@@ -275,8 +295,10 @@ def _end_runs(columns, seen, day, last, value, before, first, pixels):  # type: 
         _end_run(pixels[j], before[bare], first)
 
 
-@kernel("void(int32[::1], uint8[::1], int64, int16[::1], uint8[::1], int32[::1], int32[:, ::1])")
-def _begin_runs(columns, seen, day, last, value, before, pixels):  # type: ignore[no-untyped-def]
+@kernel()
+def _begin_runs(
+    columns: Ints, seen: Bytes, day: int, last: Days, value: Bytes, before: Ints, pixels: Ints
+) -> None:
     """The pixels that get snow on the way to this date."""
     for k in range(columns.size):
         j = columns[k]
@@ -284,10 +306,18 @@ def _begin_runs(columns, seen, day, last, value, before, pixels):  # type: ignor
         _begin_run(pixels[j], before[snow])
 
 
-@kernel(
-    "void(int32[::1], uint8[::1], int64, int16[::1], uint8[::1], int32[::1], int64[::1], int16[::1], int32[:, ::1])"
-)
-def _close_gaps(columns, seen, day, last, value, before, rules, watch, pixels):  # type: ignore[no-untyped-def]
+@kernel()
+def _close_gaps(
+    columns: Ints,
+    seen: Bytes,
+    day: int,
+    last: Days,
+    value: Bytes,
+    before: Ints,
+    rules: Codes,
+    watch: Days,
+    pixels: Ints,
+) -> None:
     """The pixels whose gap before this date is their first, is too long to know anything of, or is a record."""
     lis, _, max_gap, _, first_output, _, _, _ = rules
     for k in range(columns.size):
@@ -300,13 +330,14 @@ def _close_gaps(columns, seen, day, last, value, before, rules, watch, pixels): 
                 _end_run(pixel, lost, lis)
             if seen[j] >= _SNOWY:
                 _begin_run(pixel, known)
-        gap = max(np.int64(pixel[_GAPMAX]), _gap(before, past, day, first_output))
-        pixel[_GAPMAX] = gap
-        watch[j] = watch[j] if lis else gap
+        pixel[_GAPMAX] = max(pixel[_GAPMAX], _gap(before, past, day, first_output))
+        watch[j] = watch[j] if lis else pixel[_GAPMAX]
 
 
 @kernel("void(uint8[:, :, ::1], int32[::1], uint8[::1], int32[::1], int64[::1], uint16[:, :, ::1])")
-def _synthesise(stack, dates, counted, before, rules, layers):  # type: ignore[no-untyped-def]
+def _synthesise(
+    stack: Bytes, dates: Ints, counted: Bytes, before: Ints, rules: Codes, layers: Counts
+) -> None:
     lis, fsc, max_gap, _, _, _, until_stop, _ = rules
     n_dates, height, width = stack.shape
     seen, value = np.empty(width, np.uint8), np.empty(width, np.uint8)
@@ -334,14 +365,24 @@ def _synthesise(stack, dates, counted, before, rules, layers):  # type: ignore[n
 
 
 @formula
-def _toggle(daily, row, j, index, mark):  # type: ignore[no-untyped-def]
+def _toggle(daily: Bytes, row: int, j: int, index: Whole, mark: int) -> None:
     """Set or clear a mark at an output day, if the index is one."""
     if index < daily.shape[0]:
         daily[index, row, j] ^= np.uint8(mark)
 
 
-@kernel("void(uint8[::1], uint8[::1], int64, int16[::1], uint8[::1], int32[::1], int64, uint8[:, :, ::1], int64)")
-def _mark_row(events, seen, day, last, value, before, max_gap, daily, row):  # type: ignore[no-untyped-def]
+@kernel()
+def _mark_row(
+    events: Bytes,
+    seen: Bytes,
+    day: int,
+    last: Days,
+    value: Bytes,
+    before: Ints,
+    max_gap: int,
+    daily: Bytes,
+    row: int,
+) -> None:
     """Mark the days on which snow (1) or not knowing (2) begins or ends on the way to this date."""
     for j in range(seen.size):
         if not events[j]:
@@ -357,8 +398,8 @@ def _mark_row(events, seen, day, last, value, before, max_gap, daily, row):  # t
             _toggle(daily, row, j, known, _UNKNOWN_MARK | (_SNOW_MARK if new >= _SNOWY else 0))
 
 
-@kernel("void(int16[::1], uint8[::1], int32[::1], int64, int64, uint8[:, :, ::1], int64)")
-def _mark_end(last, value, before, lis, max_gap, daily, row):  # type: ignore[no-untyped-def]
+@kernel()
+def _mark_end(last: Days, before: Ints, lis: int, max_gap: int, daily: Bytes, row: int) -> None:
     """Mark where the unknown days after the last clear date begin; without a clear date that is the first day."""
     for j in range(last.size):
         if last[j] < 0 and not lis:
@@ -367,8 +408,8 @@ def _mark_end(last, value, before, lis, max_gap, daily, row):  # type: ignore[no
             _toggle(daily, row, j, before[min(last[j] + max_gap // 2 + 1, before.size - 1)], _UNKNOWN_MARK)
 
 
-@kernel("void(uint8[:, :, ::1], int64, uint8[::1])")
-def _unroll_row(daily, row, state):  # type: ignore[no-untyped-def]
+@kernel()
+def _unroll_row(daily: Bytes, row: int, state: Bytes) -> None:
     """Turn the marks of a row into its days: 0, 1 or 255."""
     state[:] = 0
     for d in range(daily.shape[0]):
@@ -380,7 +421,7 @@ def _unroll_row(daily, row, state):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(uint8[:, :, ::1], int32[::1], int32[::1], int64[::1], uint8[:, :, ::1])")
-def _unroll(stack, dates, before, rules, daily):  # type: ignore[no-untyped-def]
+def _unroll(stack: Bytes, dates: Ints, before: Ints, rules: Codes, daily: Bytes) -> None:
     lis, fsc, max_gap = rules[0], rules[1], rules[2]
     n_dates, height, width = stack.shape
     seen, value, events = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint8)
@@ -394,19 +435,17 @@ def _unroll(stack, dates, before, rules, daily):  # type: ignore[no-untyped-def]
             _notice_row(seen, np.int16(day), last, value, watch, np.int16(max_gap), events)
             _mark_row(events, seen, day, last, value, before, max_gap, daily, i)
             _remember_row(seen, np.int16(day), last, value)
-        _mark_end(last, value, before, lis, max_gap, daily, i)
+        _mark_end(last, before, lis, max_gap, daily, i)
         _unroll_row(daily, i, seen)
 
 
-def _as_array(rules: Rules, of: Season) -> npt.NDArray[np.int64]:
+def _as_array(rules: Rules, of: Season) -> Codes:
     max_gap = _FOREVER if rules.max_gap_days is None else min(rules.max_gap_days, _FOREVER)
     days = (of.first_output, of.last_output, of.until_stop, of.stop)
     return np.array([rules.lis, rules.fsc, max_gap, rules.min_snow_days, *days], dtype=np.int64)
 
 
-def synthesise(
-    stack: npt.NDArray[np.uint8], of: Season, rules: Rules, layers: npt.NDArray[np.uint16]
-) -> None:
+def synthesise(stack: Bytes, of: Season, rules: Rules, layers: Counts) -> None:
     """Write the ten `LAYERS` of a block into `layers`, uint16 (10, h, w).
 
     `stack`: uint8 (dates, h, w), one merged observation per date of the season: fractional cover 0-100 or a code. SCD,
@@ -415,6 +454,6 @@ def synthesise(
     _synthesise(stack, of.dates, of.counted, of.before, _as_array(rules, of), layers)
 
 
-def unroll(stack: npt.NDArray[np.uint8], of: Season, rules: Rules, daily: npt.NDArray[np.uint8]) -> None:
+def unroll(stack: Bytes, of: Season, rules: Rules, daily: Bytes) -> None:
     """Write the daily masks of a block into `daily`, uint8 (output days, h, w): 0 ground, 1 snow, 255 unknown."""
     _unroll(stack, of.dates, of.before, _as_array(rules, of), daily)

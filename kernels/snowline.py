@@ -73,7 +73,9 @@ def _classify_row(state: NDArray[np.uint16], barred: int, classes: NDArray[np.ui
     bars = np.uint16(barred)
     for j in range(state.size):
         bits = state[j]
-        found = np.uint8((bits & np.uint16(SNOW1)) != 0) | np.uint8((bits & np.uint16(CLOUD1)) != 0) << np.uint8(1)
+        found = np.uint8((bits & np.uint16(SNOW1)) != 0) | np.uint8(
+            (bits & np.uint16(CLOUD1)) != 0
+        ) << np.uint8(1)
         classes[j] = found | np.uint8((bits & bars) != 0) << np.uint8(2)
 
 
@@ -106,7 +108,9 @@ def lis_snowline(
     edges = _lis_edges(lowest, highest, bins)
     counts = _sum_bins(census, np.searchsorted(edges[:-1], heights, side="right") - 1, heights, bins)
     centres = (edges[:-1] + edges[1:]) / 2
-    allowed = _qualify(counts, float(np.float32(fclear_lim)), float(np.float32(fsnow_lim))) & (centres >= LOWEST)
+    allowed = _qualify(counts, float(np.float32(fclear_lim)), float(np.float32(fsnow_lim))) & (
+        centres >= LOWEST
+    )
     found = np.flatnonzero(allowed)
     elevation = None
     if found.size:

@@ -20,7 +20,8 @@ from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Rrs
 
-# Rows of what `invert` and `invert_gradient` write.
+# Rows of what `look_below`, `invert` and `invert_gradient` write.
+BELOW, U = 0, 4
 A0, BBP0, ETA = 0, 1, 2
 A0_BY_BAND, U0_BY_R0, ETA_BY_COASTAL, ETA_BY_GREEN = 0, 4, 5, 6
 
@@ -47,22 +48,22 @@ def below_surface(rrs: float) -> float:
 
 
 @formula
-def below_slope(rrs: float) -> float:
-    """Derivative of `below_surface`."""
-    surface = 0.52 + 1.7 * rrs
-    return 0.52 / (surface * surface)
+def below_slope(below: float) -> float:
+    """Derivative of `below_surface` by R, from its result."""
+    rest = 1.0 - 1.7 * below
+    return rest * rest * (1.0 / 0.52)
 
 
 @formula
-def _u(rrs: float) -> float:
-    """Backscattering over absorption plus backscattering, from R."""
-    return (-G0 + math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))) / (2.0 * G1)
+def _u(below: float) -> float:
+    """Backscattering over absorption plus backscattering."""
+    return (math.sqrt(G0 * G0 + 4.0 * G1 * below) - G0) * (0.5 / G1)
 
 
 @formula
-def _u_slope(rrs: float) -> float:
-    """Derivative of `_u`."""
-    return below_slope(rrs) / math.sqrt(G0 * G0 + 4.0 * G1 * below_surface(rrs))
+def _u_slope(below: float, u: float) -> float:
+    """Derivative of u by R."""
+    return below_slope(below) / (2.0 * G1 * u + G0)
 
 
 @formula
@@ -74,6 +75,12 @@ def _chosen(band: int, first: float, second: float, third: float, fourth: float)
 
 
 @formula
+def _of_band(rows: Numbers, first: int, band: int, i: int) -> float:
+    """Row `first + band` of pixel `i`."""
+    return _chosen(band, rows[first, i], rows[first + 1, i], rows[first + 2, i], rows[first + 3, i])
+
+
+@formula
 def _log_reference(band: int, red: bool) -> float:
     """Logarithm of the reference wavelength over the band's."""
     by_green = _chosen(band, _LN_443_560, _LN_490_560, 0.0, _LN_665_560)
@@ -81,24 +88,35 @@ def _log_reference(band: int, red: bool) -> float:
     return by_red if red else by_green
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1])")
-def invert(spectrum: Rrs, water: Numbers, out: Numbers) -> None:
+@kernel("void(float64[:, ::1], float64[:, ::1])")
+def look_below(spectrum: Rrs, out: Numbers) -> None:
+    """Reflectance below the surface (rows 0 to 3) and backscattering ratio u (rows 4 to 7) of the four bands."""
+    for band in range(4):
+        for i in range(out.shape[1]):
+            below = below_surface(spectrum[band, i])
+            out[BELOW + band, i] = below
+            out[U + band, i] = _u(below)
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
     """Absorption and particles' backscattering at the reference wavelength, m-1, and the spectral slope.
 
-    These are the rows of `out`; NaN where one of the four R is not positive or the backscattering is negative.
+    These are the rows of `out`, NaN where one of the four R is not positive or the backscattering is negative. `seen`
+    comes from `look_below`.
     """
     aw3, aw4, bbw3, bbw4 = water[0, 2], water[0, 3], water[1, 2], water[1, 3]
     for i in range(spectrum.shape[1]):
         r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
-        b1, b2, b3, b4 = below_surface(r1), below_surface(r2), below_surface(r3), below_surface(r4)
+        b1, b2, b3, b4 = seen[BELOW, i], seen[BELOW + 1, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
         red = r4 >= RED_REFERENCE
-        by_green = (b1 + b2) / (b3 + 5.0 * b4 * b4 / b2)
-        by_red = r4 / (r1 + r2)
-        log = ln(by_red if red else by_green)
+        blues, blues_below, beside = r1 + r2, b1 + b2, b3 + 5.0 * b4 * b4 / b2
+        log = ln((r4 if red else blues_below) / (blues if red else beside))
         q = log * LOG10_E
-        exponent = LN_10 * (-1.146 + q * (-1.366 - 0.469 * q))
-        a = (aw4 if red else aw3) + exp((_LN_039 + 1.14 * log) if red else exponent)
-        u = _u(r4 if red else r3)
+        by_green, by_red = LN_10 * (-1.146 + q * (-1.366 - 0.469 * q)), _LN_039 + 1.14 * log
+        a = (aw4 if red else aw3) + exp(by_red if red else by_green)
+        u3, u4 = seen[U + 2, i], seen[U + 3, i]
+        u = u4 if red else u3
         particles = u * a / (1.0 - u) - (bbw4 if red else bbw3)
         good = (r1 > 0.0) & (r2 > 0.0) & (r3 > 0.0) & (r4 > 0.0) & (particles >= 0.0)
         out[A0, i] = a if good else NAN
@@ -106,76 +124,106 @@ def invert(spectrum: Rrs, water: Numbers, out: Numbers) -> None:
         out[ETA, i] = 2.0 * (1.0 - 1.2 * exp(-0.9 * (b1 / b3)))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
-def invert_gradient(spectrum: Rrs, water: Numbers, inverted: Numbers, out: Numbers) -> None:
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numbers, out: Numbers) -> None:
     """Derivatives by R of what `invert` found: the seven rows of `out`.
 
     Absorption by the four bands, u at the reference wavelength by its band, slope by 443 and by 560 nm.
     """
     aw3, aw4 = water[0, 2], water[0, 3]
     for i in range(spectrum.shape[1]):
-        r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
-        b1, b2, b3, b4 = below_surface(r1), below_surface(r2), below_surface(r3), below_surface(r4)
+        r1, r2, r4 = spectrum[0, i], spectrum[1, i], spectrum[3, i]
+        b1, b2, b3, b4 = seen[BELOW, i], seen[BELOW + 1, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
+        s1, s2, s3, s4 = below_slope(b1), below_slope(b2), below_slope(b3), below_slope(b4)
         red = r4 >= RED_REFERENCE
-        bottom = b3 + 5.0 * b4 * b4 / b2
+        part = b4 / b2
+        bottom = b3 + 5.0 * b4 * part
         q = ln((b1 + b2) / bottom) * LOG10_E
         green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
         by_sum, by_bottom = green / (b1 + b2), -green / bottom
         rest = 1.14 * (inverted[A0, i] - aw4)
         by_blues = -rest / (r1 + r2)
-        out[0, i] = by_blues if red else by_sum * below_slope(r1)
-        out[1, i] = by_blues if red else (by_sum - by_bottom * 5.0 * b4 * b4 / (b2 * b2)) * below_slope(r2)
-        out[2, i] = 0.0 if red else by_bottom * below_slope(r3)
-        out[3, i] = rest / r4 if red else by_bottom * 10.0 * b4 / b2 * below_slope(r4)
-        out[U0_BY_R0, i] = _u_slope(r4 if red else r3)
-    for i in range(spectrum.shape[1]):
-        b1, b3 = below_surface(spectrum[0, i]), below_surface(spectrum[2, i])
+        first, second = by_sum * s1, (by_sum - by_bottom * 5.0 * part * part) * s2
+        third, fourth, by_red = by_bottom * s3, by_bottom * 10.0 * part * s4, rest / r4
+        out[0, i] = by_blues if red else first
+        out[1, i] = by_blues if red else second
+        out[2, i] = 0.0 if red else third
+        out[3, i] = by_red if red else fourth
+        slope3, slope4 = _u_slope(b3, seen[U + 2, i]), _u_slope(b4, seen[U + 3, i])
+        out[U0_BY_R0, i] = slope4 if red else slope3
         t = b1 / b3
-        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t)
-        out[ETA_BY_COASTAL, i] = by_t * below_slope(spectrum[0, i]) / b3
-        out[ETA_BY_GREEN, i] = -by_t * t * below_slope(spectrum[2, i]) / b3
+        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t) / b3
+        out[ETA_BY_COASTAL, i] = by_t * s1
+        out[ETA_BY_GREEN, i] = -by_t * t * s3
 
 
 @formula
 def _path(zenith: float) -> float:
     """Lengthening of the way of sunlight; NaN unless the sun's zenith angle is 0 to 85 degrees."""
-    return 1.0 + 0.005 * zenith if (zenith >= 0.0) & (zenith <= GREATEST_ZENITH) else NAN
+    path = 1.0 + 0.005 * zenith
+    return path if (zenith >= 0.0) & (zenith <= GREATEST_ZENITH) else NAN
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], int64, float64[:, ::1])")
-def optics(
-    spectrum: Rrs, zenith: Numbers, water: Numbers, inverted: Numbers, band: int, out: Numbers
-) -> None:
-    """Absorption, particles' backscattering and Kd of one band (0 to 3), m-1: the rows of `out`.
+@formula
+def _scatter_back(bbp0: float, eta: float, red: bool, log_green: float, log_red: float) -> float:
+    """Particles' backscattering of a band from that at the reference wavelength."""
+    return bbp0 * exp(eta * (log_red if red else log_green))
 
-    `inverted` comes from `invert`; `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
+
+@formula
+def _absorb(u: float, bb: float, a0: float, band: int, red: bool) -> float:
+    """Absorption of a band: what backscattering and u ask for, or what was found at the reference wavelength."""
+    derived = (1.0 - u) * bb / u
+    return a0 if (red & (band == 3)) | ((not red) & (band == 2)) else derived
+
+
+@formula
+def _attenuate(a: float, bb: float, bbw: float, zenith: float) -> float:
+    return _path(zenith) * a + 4.259 * (bb - 0.265 * bbw) * (1.0 - 0.52 * exp(-10.8 * a))
+
+
+@kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], int64, float64[:, ::1])",
+)
+def optics(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numbers, band: int, out: Numbers) -> None:
+    """Absorption and particles' backscattering of one band (0 to 3), m-1: the rows of `out`.
+
+    `inverted` comes from `invert`.
     """
     bbw = water[1, band]
     log_green, log_red = _log_reference(band, False), _log_reference(band, True)
-    for i in range(zenith.size):
+    for i in range(out.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
-        particles = inverted[BBP0, i] * exp(inverted[ETA, i] * (log_red if red else log_green))
-        bb = particles + bbw
-        u = _u(spectrum[band, i])
-        derived = (1.0 - u) * bb / u
-        a = inverted[A0, i] if band == (3 if red else 2) else derived
-        scattered = 4.259 * (1.0 - 0.52 * exp(-10.8 * a)) * bb
-        out[0, i] = a
+        particles = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red)
+        out[0, i] = _absorb(seen[U + band, i], particles + bbw, inverted[A0, i], band, red)
         out[1, i] = particles
-        out[2, i] = _path(zenith[i]) * a + (1.0 - 0.265 * bbw / bb) * scattered
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
-def attenuation(spectrum: Rrs, zenith: Numbers, water: Numbers, inverted: Numbers, out: Numbers) -> None:
-    """Kd of the four bands, m-1: the rows of `out`; NaN in all where none is positive."""
-    terms = np.empty((3, zenith.size))
+@kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])"
+)
+def attenuation(
+    spectrum: Rrs, seen: Numbers, zenith: Numbers, water: Numbers, inverted: Numbers, out: Numbers
+) -> None:
+    """Kd of the four bands, m-1: the rows of `out`; NaN in all where none is positive.
+
+    `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
+    """
     for band in range(4):
-        optics(spectrum, zenith, water, inverted, band, terms)
-        out[band] = terms[2]
+        bbw = water[1, band]
+        log_green, log_red = _log_reference(band, False), _log_reference(band, True)
+        for i in range(zenith.size):
+            red = spectrum[3, i] >= RED_REFERENCE
+            bb = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red) + bbw
+            a = _absorb(seen[U + band, i], bb, inverted[A0, i], band, red)
+            out[band, i] = _attenuate(a, bb, bbw, zenith[i])
     for i in range(zenith.size):
-        some = (out[0, i] > 0.0) | (out[1, i] > 0.0) | (out[2, i] > 0.0) | (out[3, i] > 0.0)
-        for band in range(4):
-            out[band, i] = out[band, i] if some else NAN
+        a, b, c, d = out[0, i], out[1, i], out[2, i], out[3, i]
+        some = (a > 0.0) | (b > 0.0) | (c > 0.0) | (d > 0.0)
+        out[0, i] = a if some else NAN
+        out[1, i] = b if some else NAN
+        out[2, i] = c if some else NAN
+        out[3, i] = d if some else NAN
 
 
 @kernel("void(float64[:, ::1], uint8[::1])")
@@ -191,11 +239,6 @@ def clearest_band(kd: Numbers, out: NDArray[np.uint8]) -> None:
 
 
 @formula
-def _of_band(rows: Numbers, band: int, i: int) -> float:
-    return _chosen(band, rows[0, i], rows[1, i], rows[2, i], rows[3, i])
-
-
-@formula
 def _visibility(rrs: float) -> float:
     """Logarithm of a white disc's contrast over the least that is seen; NaN where none is seen."""
     contrast = abs(TARGET - rrs)
@@ -207,26 +250,29 @@ def _visibility(rrs: float) -> float:
 def secchi_lee(spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], out: Numbers) -> None:
     """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
     for i in range(out.size):
-        out[i] = _visibility(_of_band(spectrum, band[i], i)) / (2.5 * _of_band(kd, band[i], i))
+        out[i] = _visibility(_of_band(spectrum, 0, band[i], i)) / (2.5 * _of_band(kd, 0, band[i], i))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[::1])")
-def secchi_jiang(spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], zenith: Numbers, out: Numbers) -> None:
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[::1])")
+def secchi_jiang(
+    spectrum: Rrs, seen: Numbers, kd: Numbers, band: NDArray[np.uint8], zenith: Numbers, out: Numbers
+) -> None:
     """As `secchi_lee`, with an upward attenuation that depends on the water and the sun. Source: Jiang 2019."""
     for i in range(out.size):
-        rrs = _of_band(spectrum, band[i], i)
         sine = sin(zenith[i] * RADIANS)
-        slant = math.sqrt(1.0 - sine * sine / WATER_INDEX_SQUARED)
-        upward = 1.04 * math.sqrt(1.0 + 5.4 * _u(rrs)) * slant
-        out[i] = _visibility(rrs) / ((1.0 + upward) * _of_band(kd, band[i], i))
+        slant = math.sqrt(1.0 - sine * sine * (1.0 / WATER_INDEX_SQUARED))
+        upward = 1.04 * math.sqrt(1.0 + 5.4 * _of_band(seen, U, band[i], i)) * slant
+        visible = _visibility(_of_band(spectrum, 0, band[i], i))
+        out[i] = visible / ((1.0 + upward) * _of_band(kd, 0, band[i], i))
 
 
 @kernel(
-    "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], "
-    "float64[:, ::1])"
+    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], "
+    "uint8[::1], float64[:, ::1])"
 )
 def attenuation_gradient(
     spectrum: Rrs,
+    seen: Numbers,
     zenith: Numbers,
     water: Numbers,
     inverted: Numbers,
@@ -245,26 +291,30 @@ def attenuation_gradient(
         log = _log_reference(m, red)
         share = exp(inverted[ETA, i] * log)
         particles, bbw = inverted[BBP0, i] * share, _chosen(m, bbw1, bbw2, bbw3, bbw4)
-        bb, u = particles + bbw, _u(_of_band(spectrum, m, i))
-        reference = m == (3 if red else 2)
-        derived = (1.0 - u) * bb / u
-        a = inverted[A0, i] if reference else derived
+        bb, u = particles + bbw, _of_band(seen, U, m, i)
+        reference = (red & (m == 3)) | ((not red) & (m == 2))
+        free = (1.0 - u) / u
+        a0, derived = inverted[A0, i], free * bb
+        a = a0 if reference else derived
         # By a and bb of the band, then, through them, by what the inversion gave at the reference wavelength.
         faded = 0.52 * exp(-10.8 * a)
         by_a = _path(zenith[i]) + 4.259 * 10.8 * (bb - 0.265 * bbw) * faded
-        by_bb = 4.259 * (1.0 - faded) + (0.0 if reference else by_a * (1.0 - u) / u)
-        by_u = 0.0 if reference else -by_a * bb / (u * u)
-        u0 = _u(spectrum[3, i] if red else spectrum[2, i])
+        through_a, through_u = by_a * free, -by_a * bb / (u * u)
+        by_bb = 4.259 * (1.0 - faded) + (0.0 if reference else through_a)
+        by_u = 0.0 if reference else through_u
+        u3, u4 = seen[U + 2, i], seen[U + 3, i]
+        u0 = u4 if red else u3
         by_bbp0, by_eta = by_bb * share, by_bb * particles * log
-        by_a0 = by_bbp0 * u0 / (1.0 - u0) + (by_a if reference else 0.0)
-        by_u0 = by_bbp0 * inverted[A0, i] / ((1.0 - u0) * (1.0 - u0))
+        over = 1.0 / (1.0 - u0)
+        by_a0 = by_bbp0 * u0 * over + (by_a if reference else 0.0)
+        by_u0 = by_bbp0 * a0 * over * over
         # By the four R: through a0, the slope, u0 and u of the band.
-        own = by_u * _u_slope(_of_band(spectrum, m, i))
+        own = by_u * _u_slope(_of_band(seen, BELOW, m, i), u)
         at_reference = by_u0 * slopes[U0_BY_R0, i]
         out[0, i] = by_a0 * slopes[0, i] + by_eta * slopes[ETA_BY_COASTAL, i] + (own if m == 0 else 0.0)
         out[1, i] = by_a0 * slopes[1, i] + (own if m == 1 else 0.0)
-        out[2, i] = by_a0 * slopes[2, i] + by_eta * slopes[ETA_BY_GREEN, i] + (own if m == 2 else 0.0)
-        out[2, i] += 0.0 if red else at_reference
+        third = by_a0 * slopes[2, i] + by_eta * slopes[ETA_BY_GREEN, i] + (own if m == 2 else 0.0)
+        out[2, i] = third + (0.0 if red else at_reference)
         out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
 
 
@@ -273,11 +323,15 @@ def secchi_lee_gradient(
     spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], depth: Numbers, gradient: Numbers
 ) -> None:
     """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
-    for row in range(4):
-        for i in range(depth.size):
-            k, rrs = _of_band(kd, band[i], i), _of_band(spectrum, band[i], i)
-            own = 1.0 / ((TARGET - rrs) * 2.5 * k)
-            gradient[row, i] = -depth[i] / k * gradient[row, i] - (own if band[i] == row else 0.0)
+    for i in range(depth.size):
+        m = band[i]
+        over = 1.0 / _of_band(kd, 0, m, i)
+        by_kd = -depth[i] * over
+        own = over / ((TARGET - _of_band(spectrum, 0, m, i)) * 2.5)
+        gradient[0, i] = by_kd * gradient[0, i] - (own if m == 0 else 0.0)
+        gradient[1, i] = by_kd * gradient[1, i] - (own if m == 1 else 0.0)
+        gradient[2, i] = by_kd * gradient[2, i] - (own if m == 2 else 0.0)
+        gradient[3, i] = by_kd * gradient[3, i] - (own if m == 3 else 0.0)
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")

@@ -29,13 +29,13 @@ def nechad(rho: Rho, a: float, c: float, out: Numbers) -> None:
         out[i] = value if rho[i] < c else NAN
 
 
-@kernel("void(float64[::1], float64, float64, float64[:, ::1])")
-def nechad_gradient(rho: Rho, a: float, c: float, out: Numbers) -> None:
+@kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+def nechad_gradient(rho: Rho, a: float, c: float, value: Numbers, out: Numbers) -> None:
     """Derivative of `nechad` by rho."""
     for i in range(rho.size):
         rest = 1.0 - rho[i] / c
-        value = a / (rest * rest)
-        out[0, i] = value if rho[i] < c else NAN
+        slope = a / (rest * rest)
+        out[0, i] = slope if rho[i] < c else NAN
 
 
 @kernel("void(float64[::1], float64, float64, float64[::1], uint8[::1])")
@@ -61,12 +61,13 @@ def ratio_law(red: Rho, nir: Rho, factor: float, exponent: float, out: Numbers) 
         out[i] = value if (nir[i] > 0.0) & (red[i] > 0.0) else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[:, ::1])")
-def ratio_law_gradient(red: Rho, nir: Rho, factor: float, exponent: float, out: Numbers) -> None:
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+def ratio_law_gradient(
+    red: Rho, nir: Rho, factor: float, exponent: float, value: Numbers, out: Numbers
+) -> None:
     """Derivatives of `ratio_law` by red and nir."""
     for i in range(red.size):
-        slope = exponent * factor * power(nir[i] / red[i], exponent)
-        slope = slope if (nir[i] > 0.0) & (red[i] > 0.0) else NAN
+        slope = exponent * value[i]
         out[0, i] = -slope / red[i]
         out[1, i] = slope / nir[i]
 
@@ -78,8 +79,8 @@ def quadratic(rho: Rho, linear: float, square: float, out: Numbers) -> None:
         out[i] = rho[i] * (linear + square * rho[i])
 
 
-@kernel("void(float64[::1], float64, float64, float64[:, ::1])")
-def quadratic_gradient(rho: Rho, linear: float, square: float, out: Numbers) -> None:
+@kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+def quadratic_gradient(rho: Rho, linear: float, square: float, value: Numbers, out: Numbers) -> None:
     """Derivative of `quadratic` by rho."""
     for i in range(rho.size):
         out[0, i] = linear + 2.0 * square * rho[i]

@@ -17,15 +17,13 @@ STEP, LEAST_STEPPED = 1e-6, 1e-4
 """A central difference steps by this share of the band, or of the least band it takes for stepping."""
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1])")
-def band_variances(rrs: Rrs, floor: Numbers, relative: Numbers, out: Numbers) -> None:
-    """Variance of R, sr-2, bands x pixels: max(floor, relative |R|)^2 with a floor and a share per band."""
-    for band in range(rrs.shape[0]):
-        least, share = floor[band], relative[band]
-        for i in range(rrs.shape[1]):
-            sigma = share * abs(rrs[band, i])
-            sigma = sigma if sigma > least else least
-            out[band, i] = sigma * sigma if rrs[band, i] == rrs[band, i] else NAN
+@kernel("void(float64[::1], float64, float64, float64[::1])")
+def band_variance(rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
+    """Variance of R of a band, sr-2: max(floor, relative |R|)^2."""
+    for i in range(out.size):
+        sigma = relative * abs(rrs[i])
+        sigma = floor if sigma < floor else sigma
+        out[i] = sigma * sigma
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[::1])")
@@ -51,11 +49,13 @@ def add_propagated(
             total[:] = 0.0
         weight, gradient, factor = weights[terms[1, j]], gradients[row], factors[j]
         for i in range(out.size):
-            total[i] += weight[i] * factor * gradient[i] if weight[i] != 0.0 else 0.0
+            part = weight[i] * factor * gradient[i]
+            total[i] += part if weight[i] != 0.0 else 0.0
         if j == last or band != terms[2, j + 1]:
             variance = variances[band]
             for i in range(out.size):
-                out[i] += total[i] * total[i] * variance[i] if total[i] != 0.0 else 0.0
+                part = total[i] * total[i] * variance[i]
+                out[i] += part if total[i] != 0.0 else 0.0
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64[::1])")
@@ -79,13 +79,12 @@ def log_sigma(value: Numbers, variance: Numbers, spread: Numbers, error: float, 
 
 
 def difference_gradient(
-    rows: Callable[..., Any], bands: Sequence[Numbers], coefficients: Sequence[float], out: Numbers
+    rows: Callable[..., Any], bands: Sequence[Numbers], coefficients: Sequence[Any], out: Numbers
 ) -> None:
     """Derivatives of any row kernel by each of its bands, as central differences of 1e-6 relative."""
     upper, lower = np.empty(out.shape[1]), np.empty(out.shape[1])
     for j, band in enumerate(bands):
         step = STEP * np.maximum(np.abs(band), LEAST_STEPPED)
-        for sign, side in ((1.0, upper), (-1.0, lower)):
-            moved = [*bands[:j], band + sign * step, *bands[j + 1 :]]
-            rows(*moved, *coefficients, side)
+        rows(*bands[:j], band + step, *bands[j + 1 :], *coefficients, upper)
+        rows(*bands[:j], band - step, *bands[j + 1 :], *coefficients, lower)
         np.divide(upper - lower, 2.0 * step, out=out[j])

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from thalweg.kernels.jit import kernel
 
@@ -32,7 +32,10 @@ _RED = (364,)
 _SWIR2 = (323,)
 """Limits of the tree, percent for the ratios, DN for the bands; a rank is the number of limits exceeded."""
 
-Bytes = npt.NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
+Reflectances = NDArray[np.int16]
+Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectances, Reflectances]
+"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
 
 
 def _leaf(swir1_green: int, nir_red: int, swir2_green: int, blue: int, red: int, swir2: int) -> int:
@@ -91,7 +94,10 @@ def _ranked(limits: Sequence[int], size: int) -> list[int]:
 def leaf_table() -> Bytes:
     """The leaf of every combination of ranks, uint8 (8192,), in the order that `observe` looks it up."""
     bands = [
-        (blue, red, swir2) for blue in _ranked(_BLUE, 16) for red in _ranked(_RED, 2) for swir2 in _ranked(_SWIR2, 2)
+        (blue, red, swir2)
+        for blue in _ranked(_BLUE, 16)
+        for red in _ranked(_RED, 2)
+        for swir2 in _ranked(_SWIR2, 2)
     ]
     leaves = [
         _leaf(swir1_green, nir_red, swir2_green, *values)
@@ -112,8 +118,10 @@ _RATIO_LIMITS = tuple(np.array(limits, dtype=np.int32) for limits in (_SWIR1_GRE
 _BAND_LIMITS = tuple(np.array(limits, dtype=np.int16) for limits in (_BLUE, _RED, _SWIR2))
 
 
-@kernel("void(int16[::1], int16[::1], int32[::1], uint8[::1])")
-def _rank_ratio_row(first, second, percents, rank):  # type: ignore[no-untyped-def]
+@kernel()
+def _rank_ratio_row(
+    first: Reflectances, second: Reflectances, percents: NDArray[np.int32], rank: Bytes
+) -> None:
     """How many percentages the ratio (first - second) / (first + second) exceeds, by the rules of IEEE division.
 
     x / 0 is below or above all limits by the sign of x; 0 / 0 is NaN, no comparison with which is true: above all.
@@ -129,8 +137,8 @@ def _rank_ratio_row(first, second, percents, rank):  # type: ignore[no-untyped-d
             rank[j] += np.uint8(above | ((difference | total) == 0))
 
 
-@kernel("void(int16[::1], int16[::1], uint8[::1])")
-def _rank_band_row(band, limits, rank):  # type: ignore[no-untyped-def]
+@kernel()
+def _rank_band_row(band: Reflectances, limits: NDArray[np.int16], rank: Bytes) -> None:
     """How many limits a band exceeds."""
     rank[:] = 0
     for k in range(limits.size):
@@ -139,15 +147,15 @@ def _rank_band_row(band, limits, rank):  # type: ignore[no-untyped-def]
             rank[j] += np.uint8(band[j] > limit)
 
 
-@kernel("void(uint16[::1], uint8[::1], int64)")
-def _append_row(index, rank, bits):  # type: ignore[no-untyped-def]
+@kernel()
+def _append_row(index: NDArray[np.uint16], rank: Bytes, bits: int) -> None:
     """Put a rank behind the ranks that an index holds."""
     for j in range(index.size):
         index[j] = np.uint16(np.uint16(index[j] << bits) | np.uint16(rank[j]))
 
 
 @kernel("void(UniTuple(int16[:, ::1], 6), uint8[::1], uint8[:, ::1])")
-def observe(bands, table, out):  # type: ignore[no-untyped-def]
+def observe(bands: Bands, table: Bytes, out: Bytes) -> None:
     """What `table` says of every pixel: `wet_table()` for the decision, `leaf_table()` for the leaf.
 
     `bands`: blue, green, red, near infrared, short-wave infrared 1 and 2, int16 (h, w), DN x 0.0001, no value of which
@@ -175,32 +183,33 @@ def observe(bands, table, out):  # type: ignore[no-untyped-def]
 
 
 FMASK_FLAGS = np.zeros(256, dtype=np.uint8)
-"""Flag bits of each class of the ARD fmask: 0 no data, 2 cloud, 3 cloud shadow; 1 clear, 4 snow, 5 water say nothing."""
+"""Flag bits of each class of the ARD fmask: 0 no data, 2 cloud, 3 cloud shadow; 1 clear, 4 snow, 5 water: none."""
 FMASK_FLAGS[[0, 2, 3]] = (NODATA, CLOUD, CLOUD_SHADOW)
 FMASK_FLAGS.flags.writeable = False
 
 
-@kernel("void(UniTuple(int16[:, ::1], 6), int32, uint8[:, ::1], uint8[:, ::1])")
-def add_flags(bands, nodata, flags, observation):  # type: ignore[no-untyped-def]
+@kernel("void(UniTuple(int16[:, ::1], 6), int64, uint8[:, ::1], uint8[:, ::1])")
+def add_flags(bands: Bands, nodata: int, flags: Bytes, observation: Bytes) -> None:
     """Add `flags` and those of the bands' `nodata` to a decision, in place; with NODATA the value is exactly 1.
 
     NODATA where all six bands are `nodata`, NONCONTIGUOUS where any is. `flags` and `observation`: uint8 (h, w).
     """
     height, width = observation.shape
     blue, green, red, nir, swir1, swir2 = bands
+    empty = np.int32(nodata)
     for i in range(height):
         b, g, r, n, s, t = blue[i], green[i], red[i], nir[i], swir1[i], swir2[i]
         for j in range(width):
-            some = (b[j] == nodata) | (g[j] == nodata) | (r[j] == nodata)
-            some = some | (n[j] == nodata) | (s[j] == nodata) | (t[j] == nodata)
-            every = (b[j] == nodata) & (g[j] == nodata) & (r[j] == nodata)
-            every = every & (n[j] == nodata) & (s[j] == nodata) & (t[j] == nodata)
+            some = (b[j] == empty) | (g[j] == empty) | (r[j] == empty)
+            some = some | (n[j] == empty) | (s[j] == empty) | (t[j] == empty)
+            every = (b[j] == empty) & (g[j] == empty) & (r[j] == empty)
+            every = every & (n[j] == empty) & (s[j] == empty) & (t[j] == empty)
             flag = flags[i, j] | np.uint8(every) | (np.uint8(some) << 1)
             observation[i, j] = NODATA if flag & NODATA else np.uint8(observation[i, j] | flag)
 
 
 @kernel("void(uint8[:, ::1], float64, uint8[:, ::1])")
-def dilate(mask, squared_radius, out):  # type: ignore[no-untyped-def]
+def dilate(mask: Bytes, squared_radius: float, out: Bytes) -> None:
     """OR of `mask` over the disc dx^2 + dy^2 <= `squared_radius` (pixels); the reference's 7 x 7 disc has 12.25.
 
     Both uint8 (h, w); what lies outside the array is 0, so a block needs a halo of the radius.
@@ -216,8 +225,10 @@ def dilate(mask, squared_radius, out):  # type: ignore[no-untyped-def]
                     out[i, j] |= mask[k, j + shift]
 
 
-@kernel("void(float32[:, ::1], int64, int64, float64[::1], float64[::1])")
-def _sobel_row(dem, row, column, east, south):  # type: ignore[no-untyped-def]
+@kernel()
+def _sobel_row(
+    dem: NDArray[np.float32], row: int, column: int, east: NDArray[np.float64], south: NDArray[np.float64]
+) -> None:
     """Eight times the rise per pixel, eastwards and southwards; outside the edge stands the edge's own pixel."""
     last_row, last_column = dem.shape[0] - 1, dem.shape[1] - 1
     above, here, below = dem[max(row - 1, 0)], dem[row], dem[min(row + 1, last_row)]
@@ -230,7 +241,7 @@ def _sobel_row(dem, row, column, east, south):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(float32[:, ::1], int64, int64, float64[::1], uint8[:, ::1])")
-def _terrain(dem, top, left, sun, flags):  # type: ignore[no-untyped-def]
+def _terrain(dem: NDArray[np.float32], top: int, left: int, sun: NDArray[np.float64], flags: Bytes) -> None:
     height, width = flags.shape
     east, south = np.empty(width), np.empty(width)
     to_east, to_north, up, low, flat, steep = sun
@@ -245,7 +256,7 @@ def _terrain(dem, top, left, sun, flags):  # type: ignore[no-untyped-def]
 
 
 def terrain_flags(
-    dem: npt.NDArray[np.float32],
+    dem: NDArray[np.float32],
     top: int,
     left: int,
     flags: Bytes,

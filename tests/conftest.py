@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.winter import Winter, make_winter
+
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
@@ -43,3 +45,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared data: set THALWEG_SHARED to the folder that holds conformance/ and data/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def winter(tmp_path_factory: pytest.TempPathFactory) -> Winter:
+    """A small synthetic granule in genuine MUSCATE layout, with static layers; not to be changed."""
+    return make_winter(tmp_path_factory.mktemp("winter"))

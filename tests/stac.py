@@ -9,8 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft7Validator
-from referencing import Registry, Resource
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 CORE = "https://schemas.stacspec.org/v1.1.0"
@@ -44,7 +44,7 @@ def _registry() -> Registry[Any]:
     # The ids inside the core schemas are not all where others refer to them.
     schemas = {url: {**schema, "$id": url} for url, schema in schemas.items()}
     schemas |= {schema["$id"]: schema for schema in map(_load, sorted(EXTENSIONS.glob("*.json")))}
-    resources = [(url, Resource(schema, DRAFT7)) for url, schema in schemas.items()]
+    resources = [(url, DRAFT7.create_resource(schema)) for url, schema in schemas.items()]
     registry: Registry[Any] = Registry()
     return registry.with_resources(resources)
 

@@ -51,11 +51,17 @@ def test_the_validator_finds_what_is_wrong() -> None:
 def test_what_stands_in_a_collection() -> None:
     collection = build_collection(snow, HOLDINGS)
     assert collection["extent"]["spatial"]["bbox"] == [[-10.0, 40.0, 12.0, 50.0]]
-    assert collection["extent"]["temporal"]["interval"] == [["2021-01-01T00:00:00Z", "2021-06-01T10:59:10.624Z"]]
+    assert collection["extent"]["temporal"]["interval"] == [
+        ["2021-01-01T00:00:00Z", "2021-06-01T10:59:10.624Z"]
+    ]
     assert collection["license"] == "CC-BY-4.0"
     assert collection["version"] == "1.0"
     assert collection["description"] == "Snow by a threshold."
-    assert [provider["name"][:8] for provider in collection["providers"]] == ["Copernic", "U.S. Geo", "laborato"]
+    assert [provider["name"][:8] for provider in collection["providers"]] == [
+        "Copernic",
+        "U.S. Geo",
+        "laborato",
+    ]
     assert collection["item_assets"]["mask"]["type"] == COG
     assert collection["item_assets"]["mask"]["classification:classes"][-1]["nodata"] is True
     assert "quicklook" in collection["item_assets"]
@@ -77,7 +83,9 @@ def test_prototypes_have_a_collection_of_their_own() -> None:
     assert collection_id(snow) == "lab.snow-1.0"
     assert collection_id(snow, "nrt") == "lab.snow-1.0"
     assert collection_id(snow, "prototype") == "lab.snow-1.0-prototype"
-    assert build_collection(snow, HOLDINGS, collection_id(snow, "prototype"))["id"] == "lab.snow-1.0-prototype"
+    assert (
+        build_collection(snow, HOLDINGS, collection_id(snow, "prototype"))["id"] == "lab.snow-1.0-prototype"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.granules import make_granule, write_raster
+from tests.running import run_chain
 from thalweg import Band, Chain, Layer, Mask, Noted, Static, Strip, chain
 from thalweg.chain import Conclusion
-from thalweg.engine import Run, compute, pack, strip_bounds
+from thalweg.engine import pack, strip_bounds
 from thalweg.errors import BadInput, BadParameters, MissingInput, NoData
-from thalweg.scenery import open_scenery
 from thalweg.static import StaticLayers
 
 ROWS, COLUMNS = 37, 29
@@ -29,19 +29,6 @@ DEM = RANDOM.integers(0, 3000, (ROWS, COLUMNS)).astype(np.int16)
 
 SWIR, GREEN = Band("swir16", encoding="counts"), Band("green", encoding="counts", reduce="cubic")
 OUT = Layer("out", "int32")
-
-
-class Kept:
-    """Takes layers and keeps them."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[np.ndarray]] = {}
-
-    def append(self, layer: Layer, rows: np.ndarray) -> None:
-        self.rows.setdefault(layer.name, []).append(rows.copy())
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return np.concatenate(self.rows[name])
 
 
 @chain("test.sum", version="1", inputs=[SWIR, GREEN], outputs=[OUT])
@@ -61,12 +48,16 @@ def box_sum(scene: Any) -> Any:
 @chain("test.whole", version="1", inputs=[SWIR], outputs=[OUT], whole=True)
 def ranks(scene: Any) -> Any:
     """Rank of each pixel in the tile."""
-    return {"out": scene.swir16.ravel().argsort(kind="stable").argsort().reshape(scene.shape).astype(np.int32)}
+    return {
+        "out": scene.swir16.ravel().argsort(kind="stable").argsort().reshape(scene.shape).astype(np.int32)
+    }
 
 
 def note(scene: Any) -> Noted:
     dark = scene.swir16 < scene.dem
-    return Noted({"dark": dark}, {"total": scene.swir16.sum(dtype=np.int64), "count": np.int64(scene.swir16.size)})
+    return Noted(
+        {"dark": dark}, {"total": scene.swir16.sum(dtype=np.int64), "count": np.int64(scene.swir16.size)}
+    )
 
 
 def mean(tile: Any) -> int:
@@ -94,14 +85,13 @@ def say(tile: Any) -> Conclusion:
 def anomaly(scene: Any) -> Strip:
     """Mean of the tile where it is dark and clear."""
     below = scene.dark & (scene.clouds == 0) & (scene.whole["dem"].values[scene.rows[0] : scene.rows[1]] > 5)
-    return Strip({"out": np.where(below, scene.settled, -1).astype(np.int32)}, {"dark": np.int64(below.sum())})
+    return Strip(
+        {"out": np.where(below, scene.settled, -1).astype(np.int32)}, {"dark": np.int64(below.sum())}
+    )
 
 
-def result(what: Chain, granule: Any, layers: StaticLayers | None = None, rows: int | None = None, **given: Any) -> Any:
-    kept = Kept()
-    _, parameters = what.prepare(given)
-    with open_scenery(what, granule, parameters, layers or StaticLayers()) as scenery, ThreadPoolExecutor(2) as pool:
-        conclusion = compute(scenery, parameters, kept, Run(rows), pool)
+def result(what: Chain, *arguments: Any, **given: Any) -> tuple[np.ndarray, Conclusion]:
+    kept, conclusion = run_chain(what, *arguments, **given)
     return kept["out"], conclusion
 
 
@@ -130,7 +120,6 @@ def test_no_strip_height_changes_a_result(what: Chain, granule: Any, layers: Sta
 
 def test_halo_is_nodata_beyond_the_tile(granule: Any) -> None:
     out, _ = result(box_sum, granule)
-    _, parameters = band_sum.prepare({})
     green = result(band_sum, granule)[0] - COARSE
     both = np.pad(3 * COARSE.astype(np.int32) + green, 3, constant_values=-40000)
     expected = sum(both[i : i + ROWS, j : j + COLUMNS] for i in range(7) for j in range(7))
@@ -195,7 +184,7 @@ def test_missing_role_is_named(granule: Any) -> None:
         """Needs red."""
         return {"out": scene.red}
 
-    with pytest.raises(MissingInput, match="'red'.*green, swir16"):
+    with pytest.raises(MissingInput, match=r"'red'.*green, swir16"):
         result(needs_red, granule)
 
 
@@ -232,7 +221,7 @@ def test_strips_cover_every_row_once(rows: int, height: int, shift: int) -> None
     bounds = strip_bounds(rows, height, shift)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == rows
-    assert all(b == c for (_, b), (c, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(b == c for (_, b), (c, _) in pairwise(bounds))
     assert max(b - a for a, b in bounds) <= height
 
 

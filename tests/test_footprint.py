@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from thalweg.footprint import footprint
 from thalweg.grid import Grid
 from thalweg.tile import Tile, tile_ids
 
-CROSSING = [id for id in tile_ids() if id[:2] in ("01", "60") and Tile(id).lonlat_bounds[0] > Tile(id).lonlat_bounds[2]]
+CROSSING = [
+    id
+    for id in tile_ids()
+    if id[:2] in ("01", "60") and Tile(id).lonlat_bounds[0] > Tile(id).lonlat_bounds[2]
+]
 
 
 def rings(geometry: dict[str, Any]) -> list[list[list[float]]]:
@@ -35,7 +40,7 @@ def check(grid: Grid) -> None:
     assert (place.geometry["type"] == "MultiPolygon") == (west > east)
     for ring in rings(place.geometry):
         assert ring[0] == ring[-1]
-        assert sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, ring[1:], strict=False)) > 0
+        assert sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(ring)) > 0
         assert all(-180 <= lon <= 180 and south <= lat <= north for lon, lat in ring)
         assert all(west <= lon <= east if west <= east else lon >= west or lon <= east for lon, _ in ring)
 
@@ -45,7 +50,11 @@ def inner_points(grid: Grid) -> list[tuple[float, float]]:
     left, bottom, right, top = grid.bounds
     to_lonlat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
     shares = (0.02, 0.3, 0.5, 0.98)
-    return [to_lonlat.transform(left + (right - left) * a, bottom + (top - bottom) * b) for a in shares for b in shares]
+    return [
+        to_lonlat.transform(left + (right - left) * a, bottom + (top - bottom) * b)
+        for a in shares
+        for b in shares
+    ]
 
 
 def test_tiles_that_cross_the_meridian_are_among_the_tests() -> None:
@@ -93,7 +102,9 @@ def test_a_grid_around_a_pole_reaches_it(crs: str, pole: int) -> None:
 
 @pytest.mark.parametrize("crs", ["EPSG:3413", "EPSG:3031", "EPSG:2154", "EPSG:3857", "EPSG:27700"])
 def test_other_projections(crs: str) -> None:
-    corner = {"EPSG:2154": (600_000.0, 6_500_000.0), "EPSG:27700": (400_000.0, 300_000.0)}.get(crs, (1e6, 1.2e6))
+    corner = {"EPSG:2154": (600_000.0, 6_500_000.0), "EPSG:27700": (400_000.0, 300_000.0)}.get(
+        crs, (1e6, 1.2e6)
+    )
     check(Grid(crs, *corner, (100.0, 100.0), (500, 400)))
 
 

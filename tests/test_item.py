@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.catalogue.products import COG, DEPTH, NOON, a_granule, a_provenance, an_item, digits, snow, some_assets
+from tests.catalogue.products import (
+    COG,
+    DEPTH,
+    NOON,
+    a_granule,
+    a_provenance,
+    an_item,
+    digits,
+    snow,
+    some_assets,
+)
 from tests.stac import errors
 from thalweg.errors import BadInput, BadParameters, MissingInput
 from thalweg.granule import Sun
@@ -28,14 +38,20 @@ SOME_TILES = ("31TCH", "01CCV", "60WWV", "01WCV", "33UUP", "56JLL", "18NTP")
 def make(**changes: Any) -> dict[str, Any]:
     """An item of a granule that differs in some facts."""
     grid = Tile("31TCH").grid(20)
-    return build_item("x_1", snow.collection, a_granule(**changes), grid, some_assets(grid), {}, a_provenance(), snow)
+    return build_item(
+        "x_1", snow.collection, a_granule(**changes), grid, some_assets(grid), {}, a_provenance(), snow
+    )
 
 
 @pytest.mark.parametrize("tile", [tile for tile in SOME_TILES if tile in set(tile_ids())])
 def test_an_item_is_valid_and_survives_pystac(tile: str) -> None:
     item = an_item(tile)
     assert errors(item) == []
-    assert pystac.Item.from_dict(item).to_dict(include_self_link=False)["properties"] == item["properties"]
+    again = pystac.Item.from_dict(item).to_dict(include_self_link=False)
+    when = again["properties"].pop("datetime"), item["properties"].pop("datetime")
+    assert datetime.fromisoformat(when[0]) == datetime.fromisoformat(when[1])
+    assert again["properties"] == item["properties"]
+    assert again["assets"] == item["assets"]
 
 
 def test_an_item_off_the_mgrs_grid_is_valid_without_grid_code() -> None:
@@ -47,7 +63,9 @@ def test_an_item_off_the_mgrs_grid_is_valid_without_grid_code() -> None:
 
 
 def test_an_item_of_little_known_origin_is_valid() -> None:
-    item = make(tile="my lake", on_mgrs=False, platform="", sun=None, cloud_cover=None, baseline=None, orbit=None)
+    item = make(
+        tile="my lake", on_mgrs=False, platform="", sun=None, cloud_cover=None, baseline=None, orbit=None
+    )
     assert errors(item) == []
     properties = item["properties"]
     assert not [key for key in properties if key.startswith(("view:", "eo:")) or key == "platform"]
@@ -74,7 +92,11 @@ def test_what_stands_in_the_properties() -> None:
     properties = make()["properties"]
     assert properties["datetime"] == "2021-04-15T10:59:10.624Z"
     assert properties["grid:code"] == "MGRS-31TCH"
-    assert (properties["mgrs:utm_zone"], properties["mgrs:latitude_band"], properties["mgrs:grid_square"]) == (31, "T", "CH")
+    assert (
+        properties["mgrs:utm_zone"],
+        properties["mgrs:latitude_band"],
+        properties["mgrs:grid_square"],
+    ) == (31, "T", "CH")
     assert (properties["view:sun_azimuth"], properties["view:sun_elevation"]) == (150.25, 49.5)
     assert properties["eo:cloud_cover"] == 12.5
     assert properties["proj:code"] == "EPSG:32631"
@@ -121,7 +143,9 @@ def test_the_recipe_tells_how_to_make_it_again() -> None:
     assert expression["format"] == "thalweg"
     assert recipe["parameters"] == {"ndsi": 0.5, "codes": [1, 2]}
     assert recipe["changed"] == {"ndsi": 0.5}
-    assert recipe["inputs"] == [{"role": "red", "file": "x_FRE_B4.tif", "size": 5, "checksum": "crc32:00000000"}]
+    assert recipe["inputs"] == [
+        {"role": "red", "file": "x_FRE_B4.tif", "size": 5, "checksum": "crc32:00000000"}
+    ]
     assert recipe["statics"][0]["checksum"] == f"sha256:{digits('dem')}"
     assert recipe["granule"]["baseline"] == "V2-2"
 
@@ -169,7 +193,10 @@ def test_classes_with_colours_and_nodata() -> None:
 
 def test_bits_are_fields_of_their_own_and_unnamed_ones_are_left_out() -> None:
     fields = make()["assets"]["flags"]["classification:bitfields"]
-    assert [(field["offset"], field["length"], field["name"]) for field in fields] == [(0, 1, "sun_too_low"), (2, 1, "water")]
+    assert [(field["offset"], field["length"], field["name"]) for field in fields] == [
+        (0, 1, "sun_too_low"),
+        (2, 1, "water"),
+    ]
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../x.tif", "a/../../x.tif", "a\\b.tif", ""])
@@ -216,6 +243,33 @@ def test_equal_items_are_equal_files(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_item(tmp_path / "a.json") == item
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
+def test_numbers_stand_on_one_line(tmp_path: Path) -> None:
+    document = {
+        "a": [1, 2.5, None, True],
+        "b": [[1, 2], [3, 4]],
+        "c": ["[\n1\n]", 1],
+        "d": [],
+        "e": [{"f": [1e-7]}],
+    }
+    write_item(tmp_path / "a.json", document)
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == document
+    assert '"a": [1, 2.5, null, true]' in text
+    assert "    [1, 2],\n    [3, 4]\n" in text
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.integers() | st.text(), st.lists), max_size=5))
+def test_what_is_written_is_what_is_read(
+    tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-document.json"
+    try:
+        write_item(path, document)
+    except UnicodeEncodeError:
+        return
+    assert json.loads(path.read_text(encoding="utf-8")) == document
 
 
 def test_a_failed_writing_leaves_the_old_file(tmp_path: Path) -> None:
@@ -269,13 +323,13 @@ def test_any_bytes_are_an_item_or_bad_input(tmp_path_factory: pytest.TempPathFac
 # Words of STAC
 
 
-@given(st.datetimes(timezones=st.sampled_from([None, timezone.utc, timezone(timedelta(hours=5, minutes=30))])))
+@given(st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=5, minutes=30))])))
 def test_times_are_written_so_that_they_can_be_read_back(time: datetime) -> None:
     if time.tzinfo and not 2 < time.year < 9998:
         return
     read = datetime.fromisoformat(rfc3339(time))
     assert rfc3339(time).endswith("Z")
-    assert read == (time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+    assert read == (time if time.tzinfo else time.replace(tzinfo=UTC))
 
 
 def test_numbers_that_json_lacks() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from thalweg.granule import Granule
 
 STATIC_CREDITS = {
@@ -19,13 +21,19 @@ STATIC_CREDITS = {
 """Role of a static layer to the credit of the data set that usually fills it."""
 
 
+def sensor_credit(platform: str, sensed: datetime) -> str:
+    """What the terms of a satellite's data demand to be said, or nothing where we know of no demand."""
+    if platform.startswith(("S2", "HLS-S30")):
+        return f"Contains modified Copernicus Sentinel data {sensed.year}"
+    if platform in ("L8", "L9", "HLS-L30"):
+        number = "" if platform == "HLS-L30" else f"-{platform[1]}"
+        return f"Landsat{number} image courtesy of the U.S. Geological Survey"
+    return ""
+
+
 def granule_credit(granule: Granule) -> str | None:
-    """The credit of a granule's sensor, or None where we know of none to give."""
-    if granule.platform.startswith("S2"):
-        return f"Contains modified Copernicus Sentinel data {granule.sensed.year}"
-    if granule.platform in ("L8", "L9"):
-        return f"Landsat-{granule.platform[1]} image courtesy of the U.S. Geological Survey"
-    return None
+    """What is to be said of a granule: its own credit where it has one, else that of its satellite, or None."""
+    return granule.attribution or sensor_credit(granule.platform, granule.sensed) or None
 
 
 def attribution(credits: Iterable[str | None]) -> str | None:

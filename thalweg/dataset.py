@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.chain import Noted, Strip
 from thalweg.errors import BadParameters
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from thalweg.scene import Scene
 
 
 def wants_dataset(function: Callable[..., Any]) -> bool:
     """True where the function's first argument is annotated as an xarray Dataset; xarray itself is not imported."""
-    annotation = next(iter(getattr(function, "__annotations__", {}).values()), None)
-    text = (
-        annotation if isinstance(annotation, str) else f"{getattr(annotation, '__module__', '')}.{annotation}"
-    )
-    return "xarray" in text and "Dataset" in text or text == "xr.Dataset"
+    arguments = inspect.signature(function).parameters
+    annotation = next((argument.annotation for argument in arguments.values()), None)
+    if isinstance(annotation, str):
+        return annotation.strip("'\"").rpartition(".")[2] == "Dataset"
+    module = str(getattr(annotation, "__module__", ""))
+    return module.partition(".")[0] == "xarray" and getattr(annotation, "__name__", "") == "Dataset"
 
 
 def to_dataset(scene: Scene) -> Any:
-    """The strip with pixel-centre coordinates and its CRS; without the halo, which has no coordinates of its own."""
+    """The strip, and the chain's halo around it, with coordinates of pixel centres and the CRS.
+
+    What the survey carried has no halo: it is 0 there.
+    """
     try:
         import xarray
     except ImportError:
@@ -31,18 +39,35 @@ def to_dataset(scene: Scene) -> Any:
             "the chain asks for an xarray Dataset, and xarray is not installed",
             advice="pip install 'thalweg[science]'",
         ) from None
-    first, last = scene.rows
+    rows, columns = scene.shape
+    halo = max(((values.shape[0] - rows) // 2 for values in scene.values.values()), default=0)
     width, height = scene.grid.pixel
-    y = scene.grid.top - (np.arange(first, last) + 0.5) * height
-    x = scene.grid.left + (np.arange(scene.grid.shape[1]) + 0.5) * width
-    shape = (last - first, len(x))
-    bands = {name: (("y", "x"), values) for name, values in scene.values.items() if values.shape == shape}
+    y = scene.grid.top - (np.arange(-halo, rows + halo) + scene.rows[0] + 0.5) * height
+    x = scene.grid.left + (np.arange(-halo, columns + halo) + 0.5) * width
+    bands = {name: (("y", "x"), _grown(values, len(y), len(x))) for name, values in scene.values.items()}
     return xarray.Dataset(
         bands, coords={"y": y, "x": x}, attrs={"crs": scene.grid.crs, "granule": scene.granule.id}
     )
 
 
-def from_dataset(result: Any) -> Mapping[str, Any]:
-    """Layers of a Dataset, or of a mapping of DataArrays or arrays."""
+def from_dataset(result: Any, shape: tuple[int, int]) -> Any:
+    """Layers of a Dataset, or of a mapping of DataArrays or arrays, cut to the strip's `shape` where they have a halo.
+
+    What a chain gives back with totals or a carry passes as it is.
+    """
+    if isinstance(result, Strip | Noted):
+        return result
     items = result.data_vars.items() if hasattr(result, "data_vars") else result.items()
-    return {str(name): np.asarray(values) for name, values in items}
+    return {str(name): _cut(np.asarray(values), shape) for name, values in items}
+
+
+def _grown(values: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    missing = ((rows - values.shape[0]) // 2, (columns - values.shape[1]) // 2)
+    return np.pad(values, tuple((size, size) for size in missing)) if any(missing) else values
+
+
+def _cut(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    excess = [(size - wanted) // 2 for size, wanted in zip(values.shape, shape, strict=False)]
+    if not any(size > 0 for size in excess):
+        return values
+    return values[tuple(slice(size, -size or None) for size in excess)]

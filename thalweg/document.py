@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,13 +14,17 @@ from thalweg.errors import BadInput, MissingInput
 LARGEST = 4 << 20
 """Bytes of the largest document that is read."""
 
+_FORMAT: Mapping[str, Any] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
+# Text has no line breaks of its own in JSON: what matches is never inside of it.
+_NUMBERS = re.compile(r"\[\n[^\[\]{}\"]+\]")
+
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document durably under its final name: a reader finds the old one, the new one, never a part of one.
 
     Keys are sorted and numbers must be finite, so that equal documents are equal files.
     """
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _NUMBERS.sub(_on_one_line, json.dumps(document, indent=2, **_FORMAT)) + "\n"
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8", newline="\n") as file:
@@ -49,6 +54,10 @@ def read_document(path: Path) -> dict[str, Any]:
     if len(text) > LARGEST:
         raise BadInput(f"{path}: more than {LARGEST >> 20} MB, which no item or collection has")
     return _parse(text, path)
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return f"[{' '.join(numbers[0][1:-1].split())}]"
 
 
 def _parse(text: bytes, path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -84,7 +85,7 @@ def strip_bounds(rows: int, height: int, shift: int) -> list[Rows]:
     that no block is decoded before its strip.
     """
     edges = [0, *range(height - shift if height > shift else height, rows, height), rows]
-    return [(first, last) for first, last in zip(edges, edges[1:], strict=False) if last > first]
+    return [(first, last) for first, last in pairwise(edges) if last > first]
 
 
 class _Course:
@@ -107,7 +108,7 @@ class _Course:
             if self.chain.settle:
                 self.settled = self._call(self.chain.settle, self._tileful(noted.sums))
         summed = Totals()
-        self._stream("apply", self._apply, lambda strip, result: self._hand_on(result, summed))
+        self._stream("apply", self._apply, lambda strip, result: self._hand_on(strip, result, summed))
         if self.chain.conclude is None:
             return Conclusion()
         conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(summed.sums))
@@ -177,18 +178,28 @@ class _Course:
             strips[index] = None
         return result if isinstance(result, Strip) else Strip(result)
 
-    def _hand_on(self, strip: Strip, totals: Totals) -> Iterable[Future[None]]:
+    def _hand_on(self, rows: Rows, strip: Strip, totals: Totals) -> Iterable[Future[None]]:
         totals.add(strip.totals, self.chain.name)
         names = tuple(strip.layers)
+        if not names:
+            raise BadParameters(f"chain {self.chain.name!r} gave back no layer")
         if self.layers and set(names) != set(self.layers):
             raise BadParameters(
                 f"chain {self.chain.name!r} gave other layers for one strip than for the first: {names}"
             )
         self.layers = self.layers or names
-        return [
-            self.pool.submit(self.sink.append, self.chain.layer(name), pack(self.chain.layer(name), rows))
-            for name, rows in strip.layers.items()
-        ]
+        shape = (rows[1] - rows[0], self.scenery.part.grid.shape[1])
+        # Nothing is handed on before all is known to be in order: what is under way cannot be called back.
+        packed = [self._packed(name, np.asarray(values), shape) for name, values in strip.layers.items()]
+        return [self.pool.submit(self.sink.append, layer, values) for layer, values in packed]
+
+    def _packed(self, name: str, values: NDArray[Any], shape: tuple[int, int]) -> tuple[Layer, NDArray[Any]]:
+        layer = self.chain.layer(name)
+        if values.shape != shape:
+            raise BadParameters(
+                f"chain {self.chain.name!r} gave {values.shape} pixels of {name!r} for a strip of {shape}"
+            )
+        return layer, pack(layer, values)
 
     def _scene(self, index: int, values: Mapping[str, NDArray[Any]]) -> Scene:
         scenery = self.scenery
@@ -221,7 +232,8 @@ class _Course:
         if isinstance(scene, Scene) and wants_dataset(step):
             from thalweg.dataset import from_dataset, to_dataset
 
-            return from_dataset(self.chain.call(step, to_dataset(scene), self.parameters))  # type: ignore[arg-type]
+            result = self.chain.call(step, to_dataset(scene), self.parameters)
+            return from_dataset(result, scene.shape)
         return self.chain.call(step, scene, self.parameters)
 
 
@@ -248,23 +260,30 @@ class Totals:
 def pack(layer: Layer, rows: NDArray[Any]) -> NDArray[Any]:
     """Rows as the layer stores them.
 
-    Numbers in the layer's own type pass as they are. Floats for an integer layer are unpacked values: (value - offset)
-    / scale, rounded half up; not finite or beyond the type's range becomes nodata, never a clipped value.
+    Integers, and numbers in the layer's own type, are stored values already. Floats for an integer layer are unpacked
+    ones: (value - offset) / scale, rounded half up. What is not finite or beyond the type's range becomes nodata, never
+    a clipped value; BadParameters where the layer has no nodata. NaN in a float layer becomes its nodata likewise.
     """
     dtype = np.dtype(layer.dtype)
-    if rows.ndim != 2:
-        raise BadParameters(f"layer {layer.name!r}: rows have {rows.ndim} dimensions, not 2")
-    if rows.dtype == dtype:
-        return np.ascontiguousarray(rows)
-    if dtype.kind == "f" or rows.dtype.kind in "iub":
-        return np.ascontiguousarray(rows.astype(dtype))
-    limits = np.iinfo(dtype)
-    with np.errstate(invalid="ignore"):
+    if dtype.kind == "f":
+        return _without_nan(layer, np.ascontiguousarray(rows, dtype))
+    if rows.dtype == dtype or np.can_cast(rows.dtype, dtype):
+        return np.ascontiguousarray(rows, dtype)
+    packed = rows
+    if rows.dtype.kind == "f":
         packed = np.floor((rows.astype(np.float64) - layer.offset) / layer.scale + 0.5)
-        beyond = ~((packed >= limits.min) & (packed <= limits.max))
-    if beyond.any() and layer.nodata is None:
+    limits = np.iinfo(dtype)
+    beyond = ~((packed >= limits.min) & (packed <= limits.max))
+    if not beyond.any():
+        return packed.astype(dtype)
+    if layer.nodata is None:
         raise BadParameters(
             f"layer {layer.name!r}: values that {layer.dtype} cannot hold, and no nodata declared"
         )
-    fill = 0 if layer.nodata is None else layer.nodata
-    return np.where(beyond, fill, packed).astype(dtype)
+    return np.where(beyond, layer.nodata, packed).astype(dtype)
+
+
+def _without_nan(layer: Layer, rows: NDArray[Any]) -> NDArray[Any]:
+    if layer.nodata is None or np.isnan(layer.nodata):
+        return rows
+    return np.where(np.isnan(rows), rows.dtype.type(layer.nodata), rows)

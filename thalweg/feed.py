@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -53,8 +55,8 @@ class Part:
 
     def scaled(self, factor: int) -> tuple[int, int, int, int]:
         """Row, column, rows and columns of the part on pixels `factor` times finer."""
-        rows, columns = self.grid.shape
-        return (self.row * factor, self.column * factor, rows * factor, columns * factor)
+        fine = self.finer(factor)
+        return (fine.row, fine.column, *fine.grid.shape)
 
     def finer(self, factor: int) -> Part:
         """The same part on pixels `factor` times finer."""
@@ -151,19 +153,13 @@ class MaskFeed:
     def __init__(self, name: str, sources: Sequence[MaskSource], part: Part, halo: int) -> None:
         self.name = name
         self._halo, self._rows = halo, part.grid.shape[0]
-        self._sources = [
-            (
-                CodeFeed(name, source.opened, part.finer(source.reduce), source.enlarge, overlap=2 * halo),
-                source,
-            )
-            for source in sources
-        ]
+        self._sources = [(_codes(name, source, part, halo), source) for source in sources]
 
     def rows(self, first: int, last: int) -> NDArray[np.uint8]:
         """As in `Feed`: uint8, no bit set beyond the tile."""
         start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
         bits = [_bits(codes, source, start, stop) for codes, source in self._sources]
-        return pad_halo(np.bitwise_or.reduce(bits), 0, first, last, self._halo, self._rows)
+        return pad_halo(reduce(or_, bits), 0, first, last, self._halo, self._rows)
 
     def close(self) -> None:
         """As in `Feed`."""
@@ -171,10 +167,15 @@ class MaskFeed:
             codes.close()
 
 
+def _codes(name: str, source: MaskSource, part: Part, halo: int) -> CodeFeed:
+    overlap = 2 * halo * source.reduce
+    return CodeFeed(name, source.opened, part.finer(source.reduce), source.enlarge, overlap=overlap)
+
+
 def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[np.uint8]:
     factor = source.reduce
     bits = source.table[codes.rows(start * factor, stop * factor)]
-    return bits if factor == 1 else np.bitwise_or.reduce(list(_phases(bits, factor)))
+    return bits if factor == 1 else reduce(or_, _phases(bits, factor))
 
 
 class CodeFeed:
@@ -241,14 +242,14 @@ class ArrayFeed:
 def to_counts(stored: NDArray[Any], file: BandFile, nodata: float | None) -> NDArray[np.int16]:
     """Reflectance x quantification as int16, the product's offset applied, -10000 where nodata.
 
-    Stored integers whose scale is the quantification itself stay integers: offset added in 32 bits, then clamped to
-    int16. Anything else is decoded in float64 and rounded half up.
+    Stored integers whose scale is the quantification itself stay integers: offset added, then clamped to int16.
+    Anything else is decoded in float64 and rounded half up.
     """
     rule = file.reflectance
     if stored.dtype == np.int16 and rule.add == 0 and _is_integer_packing(file) and nodata in (None, NO_DATA):
         return stored
     if stored.dtype.kind in "iu" and _is_integer_packing(file):
-        counts = stored.astype(np.int32)
+        counts: NDArray[Any] = stored.astype(np.int32 if stored.itemsize < 4 else np.int64)
         counts += rule.add
         np.clip(counts, -32768, 32767, out=counts)
         result = counts.astype(np.int16)
@@ -276,7 +277,7 @@ def reduce_mean(values: NDArray[Any], factor: int) -> NDArray[Any]:
         total = sum(phase.astype(np.float64) for phase in _phases(values, factor))
         return np.asarray(total / size, values.dtype)
     total = sum(phase.astype(np.int32) for phase in _phases(values, factor))
-    missing = np.logical_or.reduce([phase == NO_DATA for phase in _phases(values, factor)])
+    missing = reduce(or_, (phase == NO_DATA for phase in _phases(values, factor)))
     return np.where(missing, NO_DATA, (2 * total + size) // (2 * size)).astype(np.int16)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -36,12 +38,24 @@ class Footprint:
     """West, south, east, north, degrees; west is greater than east where it crosses 180 degrees."""
 
 
-def footprint(grid: Grid) -> Footprint:
+ToLonLat = Callable[[str, "NDArray[np.float64]", "NDArray[np.float64]"], "tuple[Sequence[float], Sequence[float]]"]
+"""CRS, eastings and northings to longitudes and latitudes in degrees."""
+
+
+def by_pyproj(
+    crs: str, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Longitudes and latitudes by pyproj, for those who have not opened a raster and need no rasterio."""
+    lon, lat = _transformer(crs).transform(x, y)
+    return lon, lat
+
+
+def footprint(grid: Grid, to_lonlat: ToLonLat = by_pyproj) -> Footprint:
     """The footprint of a grid, its edges cut into chords.
 
     Raises BadInput where an edge has no longitude and latitude.
     """
-    x, lon, lat = _edges(grid)
+    x, lon, lat = _edges(grid, to_lonlat)
     south, north = float(lat.min()), float(lat.max())
     lon, turns = _unrolled(grid.crs, x, lon)
     if turns:
@@ -57,14 +71,14 @@ def footprint(grid: Grid) -> Footprint:
     return Footprint(geometry, (west, south, _round(east - _TURN), north))
 
 
-def _edges(grid: Grid) -> tuple[NDArray[np.float64], ...]:
+def _edges(grid: Grid, to_lonlat: ToLonLat) -> tuple[NDArray[np.float64], ...]:
     """Eastings of points on the edges in the grid's CRS, and their longitudes and latitudes."""
     import numpy as np
 
     left, bottom, right, top = grid.bounds
     across, up = square_ring(SEGMENTS)
     x, y = left + (right - left) * across, bottom + (top - bottom) * up
-    lon, lat = _to_lonlat(grid.crs).transform(x, y)
+    lon, lat = (np.asarray(degrees, np.float64) for degrees in to_lonlat(grid.crs, x, y))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise BadInput(f"{grid.describe()}: an edge has no longitude and latitude in this CRS")
     return x, lon, np.round(np.clip(lat, -90.0, 90.0), _DIGITS)
@@ -130,7 +144,7 @@ def _round(degrees: float) -> float:
 
 
 @cache
-def _to_lonlat(crs: str) -> Any:
+def _transformer(crs: str) -> Any:
     from pyproj import Transformer
 
     return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -139,6 +153,8 @@ def _to_lonlat(crs: str) -> Any:
 @cache
 def is_geographic(crs: str) -> bool:
     """True where a CRS counts in degrees."""
+    if re.fullmatch(r"EPSG:32[67]\d\d", crs):
+        return False
     from pyproj import CRS
 
     return bool(CRS(crs).is_geographic)

@@ -68,13 +68,13 @@ class Granule:
     path: Path
     """Where the product is, as the user gave it."""
     format: str
-    """Reader that opened it: muscate, maja, safe, stac, stack."""
+    """Reader that opened it: muscate, maja, safe, stac, hls, landsat, stack."""
     tile: str
     """MGRS tile without the T, WRS-2 path and row, or a site name."""
     sensed: datetime
     """Start of sensing, UTC."""
     platform: str
-    """S2A, S2B, S2C, S2D, L8, L9, or what the user said."""
+    """S2A to S2D, L8, L9, HLS-S30 or HLS-L30 where the product does not say which, or what the user said."""
     level: Level
     """Processing level."""
     bands: Mapping[str, Mapping[str, BandFile]] = field(default_factory=dict)

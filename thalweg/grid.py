@@ -107,6 +107,15 @@ class Grid:
             return [(left, bottom, right, top)]
         return [(left, bottom, 180.0, top), (-180.0, bottom, right, top)]
 
+    def in_own_hemisphere(self) -> Grid:
+        """The same pixels in the southern UTM zone, where a northern one of WGS 84 is used south of the equator.
+
+        Landsat and HLS know northern zones only; the southern ones are equal to them but for 10,000 km of northing.
+        """
+        if self.epsg is None or not 32601 <= self.epsg <= 32660 or self.top > 0:
+            return self
+        return replace(self, crs=f"EPSG:{self.epsg + 100}", top=self.top + 10_000_000.0)
+
     def describe(self) -> str:
         """One line for messages: CRS, corner, pixel size and shape."""
         rows, columns = self.shape
@@ -131,7 +140,9 @@ def grid_from_transform(crs: str, transform: Iterable[float], shape: tuple[int, 
     Pixels of less than 1e-9 or more than 1e9 units, and corners beyond 1e12, occur in damaged files only.
     """
     a, b, c, d, e, f = (float(value) for value in list(transform)[:6])
-    is_sane = all(_SMALLEST <= size <= _LARGEST for size in (a, -e)) and max(abs(c), abs(f)) <= _FARTHEST
+    is_sane = all(_SMALLEST <= size <= _LARGEST for size in (a, -e)) and all(
+        abs(edge) <= _FARTHEST for edge in (c, f)
+    )
     if not is_sane or b or d or min(shape) < 1:
         return None
     return Grid(crs, c, f, (a, -e), shape)

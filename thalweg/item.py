@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from thalweg import credit
 from thalweg.document import read_document, write_document
 from thalweg.errors import BadInput, BadParameters
-from thalweg.footprint import footprint, is_geographic
+from thalweg.footprint import Footprint, footprint, is_geographic
 from thalweg.stac import VERSION, extensions_of, layer_fields, rfc3339
 
 if TYPE_CHECKING:
@@ -138,15 +139,17 @@ def build_item(
     properties: Mapping[str, Any],
     provenance: Provenance,
     chain: Chain,
+    place: Footprint | None = None,
 ) -> dict[str, Any]:
     """The STAC item of a product.
 
-    `grid` is that of the rasters; `properties` are the chain's own and win over the general ones, but for identity.
+    `grid` is that of the rasters, `place` its footprint (None: found out here); `properties` are the chain's own and
+    win over the general ones, but for identity.
     Raises BadInput where an asset lies outside the product or two share a key, BadParameters where a prototype would
     enter an operational collection.
     """
     check_collection(collection, provenance.maturity)
-    place = footprint(grid)
+    place = place or footprint(grid)
     described = {
         **_times(granule, provenance),
         **_mission(granule),
@@ -188,9 +191,9 @@ def read_item(path: Path) -> dict[str, Any]:
     return item
 
 
-def item_file(collection: str, tile: str, start: datetime, id: str) -> PurePosixPath:
+def item_file(collection: str, tile: str, start: datetime, id: str) -> str:
     """Where the item of a product lies, relative to the destination; its folder is the product."""
-    return PurePosixPath(collection, tile, f"{start:%Y}", f"{start:%m}", id, f"{id}.json")
+    return f"{collection}/{tile}/{start.year:04d}/{start.month:02d}/{id}/{id}.json"
 
 
 def check_collection(collection: str, maturity: str) -> None:
@@ -356,7 +359,11 @@ def _links(collection: str, granule: Granule, provenance: Provenance) -> list[di
     links = [{"rel": "collection", **above}, {"rel": "parent", **above}, _origin(granule)]
     if provenance.run:
         links.append(
-            {"rel": "via", "href": f"urn:thalweg:run:{provenance.run}", "title": f"Run {provenance.run}"}
+            {
+                "rel": "via",
+                "href": f"urn:thalweg:run:{quote(provenance.run)}",
+                "title": f"Run {provenance.run}",
+            }
         )
     return links
 
@@ -365,7 +372,7 @@ def _origin(granule: Granule) -> dict[str, Any]:
     """The link to the input: to its own item where that has an address on the web, else by its name."""
     scheme, _, rest = (granule.item or "").partition("://")
     is_address = bool(rest) and scheme in ("http", "https", "s3", "gs")
-    href = granule.item if is_address else f"urn:thalweg:granule:{granule.id}"
+    href = granule.item if is_address else f"urn:thalweg:granule:{quote(granule.id)}"
     link = {"rel": "derived_from", "href": href, "title": granule.id}
     return {**link, "type": "application/geo+json"} if is_address else link
 

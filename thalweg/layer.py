@@ -68,10 +68,12 @@ class Layer:
         stops = sorted(value for value in colours if first <= value <= last)
         for low, high in pairwise(stops):
             for value in range(low + 1, high):
-                colours[value] = _between(colours[low], colours[high], (value - low) / (high - low))
+                colours[value] = _between(colours[low], colours[high], value - low, high - low)
         return dict(sorted(colours.items()))
 
 
-def _between(low: Colour, high: Colour, share: float) -> Colour:
-    red, green, blue, alpha = (int(a + (b - a) * share + 0.5) for a, b in zip(low, high, strict=True))
+def _between(low: Colour, high: Colour, step: int, steps: int) -> Colour:
+    red, green, blue, alpha = (
+        (2 * (a * (steps - step) + b * step) + steps) // (2 * steps) for a, b in zip(low, high, strict=True)
+    )
     return (red, green, blue, alpha)

@@ -2,13 +2,16 @@
 
 A chain asks for meanings (`cloud_shadow`, `snow`), never for codes; the reader says which codes of which file have
 which meaning. Sources of the legends: CLM and MG2 the MUSCATE product format description (theia-land.fr) and LIS;
-SCL the Sen2Cor product definition; MAJA native CLD the MAJA product format.
+SCL the Sen2Cor product definition; MAJA native CLD the MAJA product format; Fmask the HLS 2.0 user guide
+(lpdaac.usgs.gov); QA_PIXEL and QA_RADSAT the Landsat 8-9 Collection 2 Level 2 science product guide (LSDS-1619).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ MEANINGS = (
     "cloud",
     "thin_cloud",
     "high_cloud",
+    "dilated_cloud",
     "cloud_shadow",
     "adjacent",
     "topographic_shadow",
@@ -45,7 +49,7 @@ holds the clouds.
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """The codes that carry one meaning: listed values, or values that have certain bits set."""
+    """The codes that carry one meaning: any of what the fields say."""
 
     values: frozenset[int] = frozenset()
     """Codes equal to one of these."""
@@ -59,10 +63,16 @@ class Codes:
         import numpy as np
 
         codes = np.arange(size)
-        held = (codes != 0) if self.nonzero else np.isin(codes, list(self.values))
+        held = np.isin(codes, list(self.values))
+        if self.nonzero:
+            held |= codes != 0
         for bit in self.bits:
             held |= (codes & bit) == bit
         return held
+
+    def __or__(self, other: Codes) -> Codes:
+        """The codes that are among these or among the other ones."""
+        return Codes(self.values | other.values, self.bits + other.bits, self.nonzero or other.nonzero)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +80,27 @@ class MaskFile:
     """A mask of a product: codes on a grid, and what they mean."""
 
     kind: str
-    """Name of the file's format: clm, mg2, edg, sat, cld, scl, or ``mask`` for a user's own."""
+    """Name of the file's format, such as clm, scl or fmask; files of one kind are one mask in several resolutions."""
     raster: Raster
     """Where the codes are."""
     legend: Mapping[str, Codes] = field(default_factory=dict)
     """Meaning to codes; a meaning that is absent is one the file knows nothing of."""
+    bands: Mapping[str, Codes] = field(default_factory=dict)
+    """Band role to the codes that say it is saturated; empty where the file does not tell bands apart."""
+
+    def seen_by(self, roles: Iterable[str]) -> MaskFile:
+        """The mask as it matters to somebody who reads only these bands: `saturated` is that one of them is."""
+        if not self.bands:
+            return self
+        legend = {meaning: codes for meaning, codes in self.legend.items() if meaning != "saturated"}
+        used = [self.bands[role] for role in roles if role in self.bands]
+        return replace(self, legend={**legend, "saturated": reduce(or_, used)} if used else legend)
+
+
+def saturation(kind: str, raster: Raster, bits: Mapping[str, int]) -> MaskFile:
+    """A mask of saturated pixels that has a bit for each of these band roles."""
+    bands = {role: _bits(bit) for role, bit in bits.items()}
+    return MaskFile(kind, raster, {"saturated": reduce(or_, bands.values())}, bands)
 
 
 def _values(*codes: int) -> Codes:
@@ -110,7 +136,7 @@ EDG = {"nodata": Codes(nonzero=True)}
 """Edge mask of MUSCATE products."""
 
 SAT = {"saturated": Codes(nonzero=True)}
-"""Saturation mask of MUSCATE products: a bit per band."""
+"""Saturation mask of MUSCATE products: a bit per band of its group."""
 
 CLD = {
     "marked": Codes(nonzero=True),
@@ -141,3 +167,28 @@ CLASSI = (
     {"snow": Codes(nonzero=True)},
 )
 """The three bands of the classification mask of L1C products from baseline 04.00 on: opaque cloud, cirrus, snow."""
+
+# The fill 255 has every bit set: it is nothing but fill.
+FMASK = {
+    "nodata": _values(255),
+    "any_cloud": _values(*(code for code in range(255) if code & 0b1010)),
+    "cloud": _values(*(code for code in range(255) if code & 0b10)),
+    "adjacent": _values(*(code for code in range(255) if code & 0b100)),
+    "cloud_shadow": _values(*(code for code in range(255) if code & 0b1000)),
+    "snow": _values(*(code for code in range(255) if code & 0b1_0000)),
+    "water": _values(*(code for code in range(255) if code & 0b10_0000)),
+    "aerosol_high": _values(*(code for code in range(255) if code >> 6 == 0b11)),
+}
+"""Quality mask of HLS products."""
+
+QA_PIXEL = {
+    "nodata": _bits(1),
+    "any_cloud": _bits(2, 4, 8, 16),
+    "cloud": _bits(8),
+    "high_cloud": _bits(4),
+    "dilated_cloud": _bits(2),
+    "cloud_shadow": _bits(16),
+    "snow": _bits(32),
+    "water": _bits(128),
+}
+"""Quality mask of Landsat Collection 2; bit 6 says clear, bits 8 to 15 how sure the others are."""

@@ -42,7 +42,7 @@ _NUMBERS = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "f
 
 
 @contextmanager
-def raster_environment(cache_megabytes: int = 32) -> Iterator[None]:
+def raster_environment(cache_megabytes: int = 8) -> Iterator[None]:
     """GDAL as the worker wants it: a small block cache, no side files, no listing of folders, no threads of its own."""
     with rasterio.Env(
         GDAL_CACHEMAX=cache_megabytes,
@@ -176,7 +176,15 @@ def _grid_of(raster: Raster, dataset: Any) -> Grid:
         raise BadInput(
             f"{raster.path}: is rotated, not north up or absurd (transform {tuple(dataset.transform)[:6]})"
         )
-    return grid
+    return grid.in_own_hemisphere()
+
+
+def to_lonlat(crs: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[list[float], list[float]]:
+    """Longitudes and latitudes, degrees, of points in a CRS: by the PROJ that GDAL has loaded already."""
+    from rasterio.warp import transform
+
+    lon, lat = transform(crs, "EPSG:4326", x, y)
+    return lon, lat
 
 
 def gdal_version() -> str:
@@ -185,9 +193,20 @@ def gdal_version() -> str:
 
 
 def crs_name(crs: Any) -> str:
-    """``EPSG:<code>`` of a rasterio CRS where it has one, else its WKT."""
-    code = crs.to_epsg()
+    """``EPSG:<code>`` of a rasterio CRS where it has one, else its WKT.
+
+    UTM on the ellipsoid of WGS 84 with a datum of no name is WGS 84: the products of HLS say it so.
+    """
+    code = crs.to_epsg() or _utm_code(crs)
     return f"EPSG:{code}" if code else str(crs.to_wkt())
+
+
+def _utm_code(crs: Any) -> int | None:
+    said = crs.to_dict()
+    ellipsoid = said.get("datum") or said.get("ellps")
+    if (said.get("proj"), ellipsoid, said.get("units")) != ("utm", "WGS84", "m") or "towgs84" in said:
+        return None
+    return (32700 if said.get("south") else 32600) + int(said["zone"])
 
 
 class RowStream:

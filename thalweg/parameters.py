@@ -268,8 +268,7 @@ def _coerce_scalar(value: Any, kind: Any, within: Within) -> Any:
         if not isinstance(value, kind):
             raise ValueError(f"expected {'true or false' if kind is bool else 'text'}")
         return value
-    # Any real number will do: those of numpy are what notebooks have.
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if not _is_number(value):
         raise ValueError("expected a number")
     if kind is int and value != int(value):
         raise ValueError("expected a whole number")
@@ -278,6 +277,11 @@ def _coerce_scalar(value: Any, kind: Any, within: Within) -> Any:
             f"must be in [{within.low:g}, {within.high:g}]{' ' + within.unit if within.unit else ''}"
         )
     return kind(value) + kind(0)  # -0.0 is 0.0: equal values have equal digests
+
+
+def _is_number(value: Any) -> bool:
+    # Any real number will do: those of numpy are what notebooks have.
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _schema(hint: Any, within: Within) -> dict[str, Any]:

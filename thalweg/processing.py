@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from thalweg import engine
 from thalweg.bands import ROLES
-from thalweg.catalogue import publish
 from thalweg.chain import Chain, Conclusion, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
+from thalweg.footprint import footprint
 from thalweg.identity import short, unit_id
 from thalweg.inputs import Band
-from thalweg.item import InputFile, Provenance, build_item, write_item
-from thalweg.opened import gdal_version, raster_environment
+from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
+from thalweg.opened import gdal_version, raster_environment, to_lonlat
 from thalweg.parameter_files import gather
 from thalweg.parameters import digest
 from thalweg.product import ProductWriter, describe_files, run_document
 from thalweg.readers import Wanted, opened
 from thalweg.registry import find_chain
 from thalweg.scenery import Scenery, open_scenery
-from thalweg.settings import Settings, read_settings
+from thalweg.settings import Settings, read_settings, return_large_blocks
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
 
@@ -72,6 +72,8 @@ class Ending:
     """Start of sensing."""
     item: Mapping[str, Any] | None = None
     """The product's STAC item."""
+    summary: tuple[str, ...] = ()
+    """The properties that say most, as the chain declares."""
 
     @property
     def code(self) -> int:
@@ -89,7 +91,7 @@ class Ending:
             "product": str(self.product) if self.product else None,
             "existed": self.existed,
             "seconds": round(self.seconds, 3),
-            "properties": dict(self.properties),
+            "properties": {name: self.properties.get(name) for name in self.summary},
             "error": self.error.to_dict() if self.error else None,
         }
 
@@ -154,6 +156,7 @@ def run(
     east, north in degrees. The endings come back in order, one a unit; a failing unit does not stop the others.
     Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
     """
+    return_large_blocks()
     paths = [Path(path) for path in ([granules] if isinstance(granules, str | Path) else granules)]
     names = [chain] if isinstance(chain, str | Chain) else list(chain)
     order = Order(
@@ -172,6 +175,9 @@ def run(
             endings.append(ending)
             if report:
                 report(ending)
+    # Jobs never write the catalogue: they are spared its modules.
+    from thalweg.catalogue import publish
+
     publish(order.destination, endings, [assignment.chain for assignment in assignments])
     return endings
 
@@ -262,7 +268,9 @@ class _Unit:
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
             target = self._target(names)
             if is_complete(target):
-                return self.ending("done", product=target, existed=True)
+                # The item comes along, so that a catalogue that lost it gets it back.
+                item = read_item(target / f"{target.name}.json")
+                return self.ending("done", product=target, existed=True, item=item, properties=item["properties"])
             return self._make(scenery, statics, names, target)
 
     def ending(self, state: State, **more: Any) -> Ending:
@@ -275,6 +283,7 @@ class _Unit:
             seconds=time.perf_counter() - self._clock,
             tile=self.granule.tile,
             sensed=self.granule.sensed,
+            summary=self.chain.summary,
             **more,
         )
 
@@ -336,6 +345,7 @@ class _Unit:
             {**conclusion.properties, **({"thalweg:status": "empty"} if conclusion.empty else {})},
             self._provenance(inputs, layers),
             self.chain,
+            footprint(scenery.part.grid, to_lonlat),
         )
 
     def _run_document(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rasterio.errors import CRSError, RasterioError
 
-from thalweg.errors import BadInput, MissingInput, UsageError
-from thalweg.feed import ArrayFeed, BandFeed, CodeFeed, Feed, MaskFeed, Part, ratio
+from thalweg.errors import BadInput, BadParameters, UsageError
+from thalweg.feed import ArrayFeed, BandFeed, CodeFeed, Feed, MaskFeed, MaskSource, Part, ratio
+from thalweg.footprint import is_geographic
 from thalweg.grid import Bounds, Grid
 from thalweg.inputs import Band, Codes, Input, Mask, Static
 from thalweg.opened import OpenRaster, open_raster
+from thalweg.raster import Raster
 from thalweg.scene import WholeLayer
-from thalweg.static import StaticLayers, open_static, read_whole
+from thalweg.static import StaticLayers, is_vector, open_static, read_whole
 from thalweg.tile import Tile
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from thalweg.chain import Chain
     from thalweg.granule import BandFile, Granule
     from thalweg.masks import MaskFile
+
+
+_CODES = ("uint8", "uint16", "int16", "int8")
 
 
 @dataclass
@@ -40,10 +47,8 @@ class Scenery:
     """What is processed, on which grid."""
     bands: dict[str, tuple[Band, BandFile, OpenRaster, int]] = field(default_factory=dict)
     """Name to declaration, file, opened raster and reduction factor."""
-    masks: dict[str, tuple[Mask, list[tuple[OpenRaster, NDArray[np.uint8], int]]]] = field(
-        default_factory=dict
-    )
-    """Name to declaration and opened mask files with their tables and enlargement factors."""
+    masks: dict[str, tuple[Mask, list[MaskSource]]] = field(default_factory=dict)
+    """Name to declaration and opened mask files."""
     codes: dict[str, tuple[Codes, OpenRaster, int]] = field(default_factory=dict)
     """Name to declaration, opened mask file and enlargement factor."""
     statics: dict[str, tuple[Static, OpenRaster | WholeLayer, Part]] = field(default_factory=dict)
@@ -101,7 +106,8 @@ class Scenery:
     def _static_feed(self, static: Static, layer: OpenRaster | WholeLayer, place: Part) -> Feed:
         halo = self.chain.halo
         if isinstance(layer, OpenRaster):
-            return CodeFeed(static.name, layer, place, 1, halo)
+            nodata = 0 if layer.nodata is None else layer.nodata
+            return CodeFeed(static.name, layer, place, 1, halo, nodata=nodata)
         return ArrayFeed(static.name, layer.within(self.part.grid), layer.nodata, halo)
 
     def _add_band(self, band: Band, file: BandFile, opened: OpenRaster) -> None:
@@ -114,9 +120,7 @@ class Scenery:
 
     def _check_place(self, opened: OpenRaster, factor: int) -> None:
         work = self.part.whole
-        fine = Grid(
-            work.crs, work.left, work.top, opened.grid.pixel, (work.shape[0] * factor, work.shape[1] * factor)
-        )
+        fine = replace(work.finer(factor), pixel=opened.grid.pixel)
         if (
             opened.grid.crs != work.crs
             or not fine.is_aligned(opened.grid)
@@ -143,38 +147,39 @@ class Scenery:
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
-        if not files:
-            if codes.required:
-                raise self.granule.missing(codes.meaning, self.chain.name)
-            return
-        opened, factor = self._fitting(files)
-        self.codes[codes.name] = (codes, opened, factor)
+        if files:
+            _, opened, enlarge, reduce = self._fitting([file for file in files if file.kind == files[0].kind])
+            if reduce > 1:
+                raise self._disagree(opened, "02", "it is finer, and codes cannot be joined")
+            self.codes[codes.name] = (codes, opened, enlarge)
+        elif codes.required:
+            raise self.granule.missing(codes.meaning, self.chain.name)
 
-    def _mask_sources(self, meanings: tuple[str, ...]) -> list[tuple[OpenRaster, NDArray[np.uint8], int]]:
+    def _mask_sources(self, meanings: tuple[str, ...]) -> list[MaskSource]:
+        masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
+        kinds = {mask.kind: None for meaning in meanings for mask in masks if meaning in mask.legend}
         sources = []
-        kinds = {file.kind: None for meaning in meanings for file in self.granule.masks_with(meaning)}
         for kind in kinds:
-            files = tuple(file for file in self.granule.masks if file.kind == kind)
-            opened, factor = self._fitting(files)
-            sources.append((opened, _table(files[0], meanings, opened), factor))
+            file, opened, *factors = self._fitting([mask for mask in masks if mask.kind == kind])
+            sources.append(MaskSource(opened, _table(file, meanings, opened), *factors))
         return sources
 
-    def _fitting(self, files: tuple[MaskFile, ...]) -> tuple[OpenRaster, int]:
-        """Of the files of one mask in several resolutions, the one on the chain's grid, else a coarser one."""
-        opened = [self.open(open_raster(file.raster)) for file in files]
-        work = self.part.whole
-        for raster in opened:
-            if raster.dtype not in ("uint8", "uint16", "int16", "int8"):
-                raise BadInput(f"{raster.path}: a mask of type {raster.dtype}; codes are uint8 or uint16")
-        for raster in sorted(opened, key=lambda raster: raster.grid.resolution):
-            enlarge = ratio(work, raster.grid)
-            if enlarge is not None and raster.grid.crs == work.crs:
-                coarse = Grid(work.crs, work.left, work.top, raster.grid.pixel, raster.grid.shape)
-                covers = all(n * enlarge >= m for n, m in zip(coarse.shape, work.shape, strict=True))
-                exact = enlarge > 1 or coarse.shape == work.shape
-                if coarse.equals(raster.grid) and covers and exact:
-                    return raster, enlarge
-        raise self._disagree(opened[0], "01", "the mask does not fit the bands")
+    def _fitting(self, files: Sequence[MaskFile]) -> tuple[MaskFile, OpenRaster, int, int]:
+        """Of one mask in several resolutions: the file on the chain's grid, else the next finer or coarser one.
+
+        With it come the factors by which it is enlarged and reduced.
+        """
+        fitting = []
+        for file in files:
+            opened = self.open(open_raster(file.raster))
+            if opened.dtype not in _CODES:
+                raise BadInput(f"{opened.path}: a mask of type {opened.dtype}; codes are {', '.join(_CODES)}")
+            factors = _factors(opened.grid, self.part.whole)
+            if factors:
+                fitting.append((file, opened, *factors))
+        if not fitting:
+            raise self._disagree(opened, "01", "the mask does not fit the bands")
+        return min(fitting, key=lambda fit: fit[2:])
 
     def _add_static(self, static: Static, layers: StaticLayers, tile: str) -> None:
         path = layers.find(static.role, tile)
@@ -183,37 +188,26 @@ class Scenery:
                 raise layers.missing(static.role, tile, self.chain.name)
             return
         layer, place = self._open_static(static, path)
-        if isinstance(layer, OpenRaster) and (static.whole or layer.dtype != static.dtype):
-            whole = read_whole(static, layer)
-            layer.close()
-            layer = WholeLayer(whole.values, place.row, place.column, whole.nodata)
-        elif isinstance(layer, WholeLayer):
-            layer = WholeLayer(layer.values, layer.row + place.row, layer.column + place.column, layer.nodata)
-        else:
+        if isinstance(layer, OpenRaster):
             self.open(layer)
-        if static.whole and isinstance(layer, WholeLayer):
-            self.whole[static.role] = layer
+            if static.whole or layer.dtype != static.dtype:
+                layer = read_whole(static, layer)
+        if isinstance(layer, WholeLayer):
+            layer = WholeLayer(layer.values, layer.row + place.row, layer.column + place.column, layer.nodata)
+            if static.whole:
+                self.whole[static.role] = layer
         self.statics[static.role] = (static, layer, place)
         self.static_files[static.role] = path
 
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
+        """The layer and the part of it that is processed: all of it where it holds just the user's box."""
         part = self.part
-        if part.grid is not part.whole:
-            opened = open_raster_if_raster(path)
-            if opened is not None:
-                is_part = opened.grid.equals(part.grid)
-                opened.close()
-                if is_part:
-                    part = Part(part.grid, 0, 0, part.grid)
+        if part.grid is not part.whole and not is_vector(path):
+            opened = open_raster(Raster(path))
+            opened.close()
+            if opened.grid.equals(part.grid):
+                part = Part(part.grid, 0, 0, part.grid)
         return open_static(static, path, part.whole, self.chain.name), part
-
-
-def open_raster_if_raster(path: Path) -> OpenRaster | None:
-    """The opened raster, or None for a file of polygons."""
-    from thalweg.raster import Raster
-    from thalweg.static import RASTERS
-
-    return open_raster(Raster(path)) if path.suffix in RASTERS else None
 
 
 def open_scenery(
@@ -245,8 +239,6 @@ def open_scenery(
 def working_grid(chain: Chain, bands: list[tuple[Band, BandFile, OpenRaster]]) -> Grid:
     """The chain's grid: that of its coarsest or finest band, or of a band reduced to the pixel size it declares."""
     sizes = [(_effective_factor(band, opened), opened) for band, _, opened in bands]
-    if not sizes:
-        raise MissingInput(f"chain {chain.name!r}: the granule holds none of its bands")
     pixels = [opened.grid.resolution * factor for factor, opened in sizes]
     wanted = (
         float(chain.grid)
@@ -260,7 +252,7 @@ def working_grid(chain: Chain, bands: list[tuple[Band, BandFile, OpenRaster]]) -
 
 def _effective_factor(band: Band, opened: OpenRaster) -> int:
     """How much a band is reduced because its declaration asks for larger pixels than the file has."""
-    if band.resolution is None or opened.grid.crs == "EPSG:4326":
+    if band.resolution is None or is_geographic(opened.grid.crs):
         return 1
     return max(1, round(band.resolution / opened.grid.resolution))
 
@@ -268,18 +260,18 @@ def _effective_factor(band: Band, opened: OpenRaster) -> int:
 def _open_bands(
     chain: Chain, granule: Granule, inputs: tuple[Input, ...], stack: ExitStack
 ) -> list[tuple[Band, BandFile, OpenRaster]]:
+    wanted = [declared for declared in inputs if isinstance(declared, Band)]
     bands = []
-    for declared in inputs:
-        if not isinstance(declared, Band):
-            continue
-        file = granule.band(declared.role, declared.correction, declared.resolution)
-        if file is None:
-            if declared.required:
-                raise granule.missing(declared.role, chain.name)
-            continue
-        opened = open_raster(file.raster)
-        stack.callback(opened.close)
-        bands.append((declared, file, opened))
+    for band in wanted:
+        file = granule.band(band.role, band.correction, band.resolution)
+        if file is not None:
+            opened = open_raster(file.raster)
+            stack.callback(opened.close)
+            bands.append((band, file, opened))
+        elif band.required:
+            raise granule.missing(band.role, chain.name)
+    if not bands:
+        raise granule.missing(" or ".join(band.role for band in wanted), chain.name)
     return bands
 
 
@@ -310,38 +302,73 @@ def _check_tile(granule: Granule, grid: Grid, bands: list[tuple[Band, BandFile, 
     """A granule lies in its tile's CRS, on the tile's pixels and inside its footprint; a part of the tile is fine."""
     if not granule.on_mgrs:
         return
-    tile = Tile.parse(granule.tile)
-    whole = tile.grid(grid.resolution)
     path = bands[0][2].path
+    try:
+        tile = Tile.parse(granule.tile)
+    except BadParameters as problem:
+        raise BadInput(f"{granule.path}: {problem.message}") from None
+    whole = tile.grid(10)
     if grid.crs != whole.crs:
         raise BadInput(f"{path}: is in {grid.crs}, its tile {tile.id} in {whole.crs}")
-    if any(abs(value - round(value)) > 1e-3 for value in whole.offset_of(grid)):
+    if any(abs(value - round(value)) > 1e-3 for value in grid.offset_of(whole)):
         raise BadInput(
-            f"{path}: {grid.describe()} is not aligned to the pixels of tile {tile.id} ({whole.describe()})"
+            f"{path}: {grid.describe()} is not aligned to the pixels of tile {tile.id} ({_corner(whole)})"
         )
-    if not tile.grid(10).contains(grid):
+    if not whole.contains(grid):
         raise BadInput(
-            f"{path}: {grid.describe()} reaches beyond the footprint of tile {tile.id} ({whole.describe()})"
+            f"{path}: {grid.describe()} reaches beyond the footprint of tile {tile.id} ({_corner(whole)})"
         )
+
+
+def _corner(whole: Grid) -> str:
+    return f"corner ({whole.left:.0f}, {whole.top:.0f}), 109800 m wide"
 
 
 def _part(grid: Grid, box: Bounds | None) -> Part:
     if box is None:
         return Part(grid, 0, 0, grid)
-    from rasterio.warp import transform_bounds
-
-    left, bottom, right, top = transform_bounds("EPSG:4326", grid.crs, *box, densify_pts=21)
+    left, bottom, right, top = _projected(grid, box)
     width, height = grid.pixel
     rows, columns = grid.shape
-    row, last_row = max(0, int((grid.top - top) // height)), min(rows, int(-((bottom - grid.top) // height)))
+    row, last_row = max(0, floor((grid.top - top) / height)), min(rows, ceil((grid.top - bottom) / height))
     column, last_column = (
-        max(0, int((left - grid.left) // width)),
-        min(columns, int(-((grid.left - right) // width))),
+        max(0, floor((left - grid.left) / width)),
+        min(columns, ceil((right - grid.left) / width)),
     )
     if last_row <= row or last_column <= column:
-        raise UsageError(f"the box {box} does not touch the granule ({grid.describe()})")
+        raise _beside(grid, box)
     shape = (last_row - row, last_column - column)
     return Part(grid, row, column, grid.window(row, column, shape))
+
+
+def _projected(grid: Grid, box: Bounds) -> Bounds:
+    """The box, in degrees, in the CRS of the grid."""
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = box
+    if not (abs(west) <= 180 and abs(east) <= 180 and -90 <= south < north <= 90):
+        raise UsageError(f"the box {box} is not west, south, east, north in degrees")
+    try:
+        bounds: Bounds = transform_bounds("EPSG:4326", grid.crs, *box, densify_pts=21)
+    except (RasterioError, CRSError) as problem:
+        raise _beside(grid, box) from problem
+    if not all(map(isfinite, bounds)):
+        raise _beside(grid, box)
+    return bounds
+
+
+def _beside(grid: Grid, box: Bounds) -> UsageError:
+    return UsageError(f"the box {box} does not touch the granule ({grid.describe()})")
+
+
+def _factors(mask: Grid, work: Grid) -> tuple[int, int] | None:
+    """By how much a mask is enlarged and reduced to lie on the chain's grid, or None where it does not fit."""
+    enlarge, reduce = ratio(work, mask), ratio(mask, work)
+    if enlarge is not None:
+        fits = replace(work, pixel=mask.pixel, shape=mask.shape).equals(mask)
+        covers = all(n * enlarge >= m for n, m in zip(mask.shape, work.shape, strict=True))
+        return (enlarge, 1) if fits and covers and (enlarge > 1 or mask.shape == work.shape) else None
+    return (1, reduce) if reduce is not None and work.finer(reduce).equals(mask) else None
 
 
 def _table(file: MaskFile, meanings: tuple[str, ...], opened: OpenRaster) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import getpass
 import os
 import socket
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thalweg.errors import BadParameters
+
+_MMAP_THRESHOLD = -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,19 @@ def use_kernel_cache(folder: Path) -> None:
     if "numba" in sys.modules:
         from numba import config
 
-        config.CACHE_DIR = str(folder)
+        config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # numba makes it when it is imported
+
+
+def return_large_blocks() -> None:
+    """Make glibc give freed arrays back to the system at once, for as long as the process lives.
+
+    By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
+    and what it keeps is a third of a unit's memory. Other C libraries are left as they are.
+    """
+    try:
+        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 20)
+    except (OSError, AttributeError):
+        return
 
 
 def _default_cache() -> Path:

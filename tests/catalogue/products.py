@@ -12,6 +12,7 @@ from typing import Any
 from thalweg.chain import Chain, chain
 from thalweg.granule import Granule, Sun
 from thalweg.grid import Grid
+from thalweg.inputs import Band
 from thalweg.item import Asset, InputFile, Provenance, build_item, item_file, write_item
 from thalweg.layer import Class, Layer
 from thalweg.tile import Tile
@@ -27,14 +28,24 @@ MASK = Layer(
     classes=(Class(0, "no snow"), Class(100, "snow", "snow on the ground")),
     colours={0: (166, 150, 120, 255), 100: (120, 200, 255, 255), 255: (0, 0, 0, 0)},
 )
-DEPTH = Layer("depth", "int16", "Depth", "m", -1, 0.01, 0.5, colours={0: (0, 0, 0, 255), 500: (255, 255, 255, 255)}, ramp=(0, 500))
+DEPTH = Layer(
+    "depth",
+    "int16",
+    "Depth",
+    "m",
+    -1,
+    0.01,
+    0.5,
+    colours={0: (0, 0, 0, 255), 500: (255, 255, 255, 255)},
+    ramp=(0, 500),
+)
 FLAGS = Layer("flags", "uint8", "What may weaken it", bits=("sun too low", "", "water"), role="metadata")
 
 
 @chain(
     "lab.snow",
     version="1.0",
-    inputs=[],
+    inputs=[Band("green")],
     outputs=[MASK, DEPTH, FLAGS],
     references=("Gascoin et al. 2019, doi:10.5194/essd-11-493-2019", "Program: https://example.org/snow"),
 )
@@ -95,11 +106,25 @@ def a_provenance(**changes: Any) -> Provenance:
 def some_assets(grid: Grid) -> list[Asset]:
     """Files of a product: three layers, the last on coarser pixels, a quicklook and a document."""
     rasters = [
-        Asset(layer.name, f"{layer.name}.tif", COG, (layer.role,), layer.description, layer, 10, digits(layer.name), place)
+        Asset(
+            layer.name,
+            f"{layer.name}.tif",
+            COG,
+            (layer.role,),
+            layer.description,
+            layer,
+            10,
+            digits(layer.name),
+            place,
+        )
         for layer, place in ((MASK, grid), (DEPTH, grid), (FLAGS, grid.at(2)))
     ]
-    quicklook = Asset("quicklook", "x.png", "image/png", ("thumbnail", "overview"), "Quicklook", None, 20, digits("png"))
-    document = Asset("run", "expert/run.json", "application/json", ("metadata",), "Run", None, 30, digits("json"))
+    quicklook = Asset(
+        "quicklook", "x.png", "image/png", ("thumbnail", "overview"), "Quicklook", None, 20, digits("png")
+    )
+    document = Asset(
+        "run", "expert/run.json", "application/json", ("metadata",), "Run", None, 30, digits("json")
+    )
     return [*rasters, quicklook, document]
 
 
@@ -114,7 +139,7 @@ def an_item(
 ) -> dict[str, Any]:
     """The item of one product; its unit and id follow from what is said of it."""
     facts = {"id": f"SENTINEL2A_{sensed:%Y%m%d-%H%M%S}_T{tile}_{(granule or {}).get('baseline', 'V2-2')}"}
-    scene = a_granule(tile=tile, sensed=sensed, **{**facts, **(granule or {})})
+    scene = a_granule(**{"tile": tile, "sensed": sensed, **facts, **(granule or {})})
     unit = digits(f"{scene.id} {version} {sorted(provenance.items())} {grid}")
     chosen = version_of(version)
     collection = chosen.collection + ("-prototype" if provenance.get("maturity") == "prototype" else "")

@@ -13,7 +13,17 @@ import numpy as np
 
 from thalweg.kernels import cdom, chlorophyll, colour, indices, owt, p3qaa, transparency, turbidity
 from thalweg.kernels import quality_flags as flags
-from thalweg.kernels.quality import BANDS, Algorithm, Blend, Colour, Product, Recipe, WaterTypes, Weights
+from thalweg.kernels.recipe import (
+    BANDS,
+    Algorithm,
+    Blend,
+    Colour,
+    Product,
+    Recipe,
+    Templates,
+    WaterTypes,
+    Weights,
+)
 
 OPEN = (-math.inf, math.inf)
 CLAMP = (-0.5, 0.9)
@@ -67,16 +77,12 @@ def gons(exponent: float, divisor: float, outer: float = 1.0, *, checked: bool =
 def ndci(*coefficients: float) -> Algorithm:
     """Polynomial of the normalised difference, lowest power first."""
     padded = (*coefficients, 0.0)[:4]
-    return Algorithm(
-        ("B4", "B5"), chlorophyll.ndci_polynomial, padded, chlorophyll.ndci_polynomial_gradient
-    )
+    return Algorithm(("B4", "B5"), chlorophyll.ndci_polynomial, padded, chlorophyll.ndci_polynomial_gradient)
 
 
 def nechad(band: str, a: float, c: float) -> Algorithm:
     """Hyperbola of one band with a pole."""
-    return Algorithm(
-        (band,), turbidity.nechad, (a, c), turbidity.nechad_gradient, turbidity.nechad_mark
-    )
+    return Algorithm((band,), turbidity.nechad, (a, c), turbidity.nechad_gradient, turbidity.nechad_mark)
 
 
 def quadratic(band: str, linear: float, square: float = 0.0) -> Algorithm:
@@ -103,9 +109,7 @@ def chlorophyll_blend(blue_green: Algorithm, weights: Weights) -> Blend:
 
 def get2018(nir: str = "B8A", low: tuple[float, float] = (610.94, 0.2324)) -> Blend:
     """Suspended matter of GET/OBS2CO."""
-    high = Algorithm(
-        ("B4", nir), turbidity.ratio_law, (691.13, 2.5411), turbidity.ratio_law_gradient
-    )
+    high = Algorithm(("B4", nir), turbidity.ratio_law, (691.13, 2.5411), turbidity.ratio_law_gradient)
     return Blend((nechad("B4", *low), high), Weights(("B4",), turbidity.ramp_weights, (0.07, 0.14)))
 
 
@@ -193,9 +197,7 @@ ALGORITHMS: dict[str, Algorithm | Blend] = {
     "chl_moses3b_783": difference(23.174, 232.329, nir="B7"),
     "chl_moses2b": ratio(-37.94, 61.324),
     "chl_gilerson2": GILERSON2,
-    "chl_gilerson3": Algorithm(
-        ("B4", "B5", "B6"), chlorophyll.difference_power, (113.36, 16.45, 1.124)
-    ),
+    "chl_gilerson3": Algorithm(("B4", "B5", "B6"), chlorophyll.difference_power, (113.36, 16.45, 1.124)),
     "chl_gurlin2": ratio(-15.18, 14.85, 25.28),
     "chl_gurlin3": difference(25.66, 215.95, 315.50),
     "chl_gitelson08_3b": difference(23.09, 117.4),
@@ -352,9 +354,7 @@ def recipe(tables: Any, sensor: str, layers: Any = EVERYTHING, **changes: Any) -
         )  # fmt: skip
         settings = {}
     else:
-        chosen = products(
-            ALGORITHMS["chl_owt_blend"], get2018(), ALGORITHMS["acdom440_brezonik"], 0.30, 0.38
-        )
+        chosen = products(ALGORITHMS["chl_owt_blend"], get2018(), ALGORITHMS["acdom440_brezonik"], 0.30, 0.38)
         settings = {
             "hue": hue_table(tables, sensor),
             "types": water_types(tables, sensor),
@@ -362,3 +362,37 @@ def recipe(tables: Any, sensor: str, layers: Any = EVERYTHING, **changes: Any) -
         }
     settings |= {"products": chosen, "floating": FAI, "layers": layers, "errors": ERRORS}
     return Recipe(**(settings | {"extra": index_layers(layers)} | changes))
+
+
+def templates(tables: Any, name: str, key: str) -> Templates:
+    """Spectra of the profile: Spyrakos2018 or Bi2024."""
+    spectra = np.array(tables["sam"][key])
+    unit = np.empty_like(spectra)
+    owt.unit_templates(spectra, unit)
+    return Templates(f"owt_index_{name}", f"owt_dist_{name}", unit)
+
+
+def between(name: str, algorithm: str, lowest: float, highest: float) -> Product:
+    """Layer of the profile, kept strictly between its limits."""
+    low, high = np.nextafter(lowest, math.inf), np.nextafter(highest, -math.inf)
+    return Product(name, ALGORITHMS[algorithm], low, high)
+
+
+PROFILE = (
+    between("Chla_OC2nasa", "chl_oc2_octs", 0, 1200),
+    between("Chla_M09B", "chl_moses3b_740", 0, 1200),
+    Product("SPM_nechad", ALGORITHMS["spm_nechad2010_B4"], 0, 2000),
+    Product("SPM_obs2co", ALGORITHMS["spm_get2018"], 0, 2000),
+    Product("TURB_dogliotti", ALGORITHMS["tur_dogliotti15"], 0, 2000),
+    between("acdom_B15", "acdom440_brezonik", 0, 30),
+    between("Kd_par", "kd_par_rd22", 0, 3000),
+)
+
+
+def profile(tables: Any) -> Recipe:
+    """The layers of the public GRSl2bgen."""
+    angles = (
+        templates(tables, "Spyrakos2018", "spyrakos2018"),
+        templates(tables, "Bi2024", "bi2024"),
+    )
+    return Recipe(frozenset(), extra=PROFILE, templates=angles, greatest_rrs=math.inf)

@@ -1,6 +1,7 @@
 """Input products made on the spot: genuine names and layout, metadata as real products write it, empty rasters.
 
-Readers open no raster of these formats, so that empty files will do; STAC items need real ones.
+Readers open no raster of these formats, so that empty files will do; STAC items and HLS, whose tags are read, need
+real ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ MUSCATE = "SENTINEL2A_20210415-105910-624_L2A_T31TCH_C_V3-1"
 LANDSAT = "LANDSAT8-OLITIRS-XS_20210415-103040-000_L2A_T31TCH_C_V1-0"
 MAJA = "S2A_OPER_SSC_L2VALD_31TCH____20210415"
 L2A = "S2B_MSIL2A_20220315T105621_N0400_R094_T31TCH_20220315T140000.SAFE"
+S30 = "HLS.S30.T31TCH.2024015T105341.v2.0"
+L30 = "HLS.L30.T31TCH.2024015T103040.v2.0"
+COLLECTION2 = "LC08_L2SP_198030_20240115_20240122_02_T1"
 L1C = "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE"
 
 MUSCATE_FILES = (
@@ -42,6 +46,53 @@ L2A_FILES = (
         for band in ("B02", "B03", "B04", "B05", "B8A", "B11", "SCL")
     ),
     *(f"R60m/T31TCH_20220315T105621_{band}_60m.jp2" for band in ("B01", "B02", "B09", "B8A", "SCL")),
+)
+
+S30_FILES = (
+    "B01",
+    "B02",
+    "B03",
+    "B04",
+    "B05",
+    "B08",
+    "B8A",
+    "B09",
+    "B10",
+    "B11",
+    "B12",
+    "Fmask",
+    "SZA",
+    "SAA",
+)
+L30_FILES = (*(f"B{band:02d}" for band in (*range(1, 8), 9, 10, 11)), "Fmask", "SZA", "SAA", "VZA", "VAA")
+S30_TAGS = {
+    "ACCODE": "LaSRCS2AV3.5.5",
+    "add_offset": "0.0",
+    "cloud_coverage": "46",
+    "DATASTRIP_ID": "S2B_OPER_MSI_L1C_DS_2BPS_20240115T124911_S20240115T105341_N05.10",
+    "MEAN_SUN_AZIMUTH_ANGLE": "157.3",
+    "MEAN_SUN_ZENITH_ANGLE": "62.5",
+    "PRODUCT_URI": "S2B_MSIL1C_20240115T105341_N0510_R051_T31TCH_20240115T124911.SAFE",
+    "scale_factor": "0.0001",
+    "SENSING_TIME": "2024-01-15T10:53:43.678784Z",
+    "SPACECRAFT_NAME": "Sentinel-2B",
+}
+"""Tags of an S30 raster; names and form as in real ones."""
+
+L30_TAGS = {
+    "add_offset": "0",
+    "cloud_coverage": "3",
+    "LANDSAT_PRODUCT_ID": "LC09_L1TP_198030_20240115_20240115_02_T1; LC09_L1TP_198031_20240115_20240115_02_T1",
+    "MEAN_SUN_AZIMUTH_ANGLE": "161.2, 160.4",
+    "MEAN_SUN_ZENITH_ANGLE": "66.0, 65.0",
+    "scale_factor": "0.0001",
+    "SENSING_TIME": "2024-01-15T10:30:40.6227080Z; 2024-01-15T10:31:04.5137470Z",
+}
+"""Tags of an L30 raster of a tile that two scenes fill."""
+
+COLLECTION2_FILES = (
+    *(f"SR_B{band}.TIF" for band in range(1, 8)),
+    *("ST_B10.TIF", "QA_PIXEL.TIF", "QA_RADSAT.TIF", "SR_QA_AEROSOL.TIF", "ST_QA.TIF", "ANG.txt"),
 )
 
 
@@ -175,6 +226,103 @@ def make_safe(
     if tile is not None:
         (folder / "GRANULE" / "G" / "MTD_TL.xml").write_text(tile)
     return folder
+
+
+def make_hls(
+    parent: Path,
+    name: str = S30,
+    tags: dict[str, str] | None = None,
+    files: Iterable[str] = S30_FILES,
+    folder: str | None = None,
+) -> Path:
+    """An HLS product, all its rasters with the same tags; in a folder of its name unless another is given."""
+    home = parent / (folder or name)
+    home.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        path = write_raster(home / f"{name}.{file}.tif")
+        with rasterio.open(path, "r+") as raster:
+            raster.update_tags(**(S30_TAGS if tags is None else tags))
+    return home
+
+
+MTL: dict[str, dict[str, Any]] = {
+    "PRODUCT_CONTENTS": {
+        "ORIGIN": "Image courtesy of the U.S. Geological Survey",
+        "LANDSAT_PRODUCT_ID": COLLECTION2,
+        "PROCESSING_LEVEL": "L2SP",
+        "COLLECTION_NUMBER": "02",
+    },
+    "IMAGE_ATTRIBUTES": {
+        "SPACECRAFT_ID": "LANDSAT_8",
+        "WRS_PATH": "198",
+        "WRS_ROW": "30",
+        "DATE_ACQUIRED": "2024-01-15",
+        "SCENE_CENTER_TIME": "10:30:40.6227080Z",
+        "CLOUD_COVER": "29.27",
+        "SUN_AZIMUTH": "161.43500878",
+        "SUN_ELEVATION": "24.41443455",
+    },
+    "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS": {
+        **{f"REFLECTANCE_MULT_BAND_{band}": "2.75e-05" for band in range(1, 8)},
+        **{f"REFLECTANCE_ADD_BAND_{band}": "-0.2" for band in range(1, 8)},
+    },
+    # The same keys once more, with the numbers of Level 1.
+    "LEVEL1_RADIOMETRIC_RESCALING": {
+        **{f"REFLECTANCE_MULT_BAND_{band}": "2.0000E-05" for band in range(1, 10)},
+        **{f"REFLECTANCE_ADD_BAND_{band}": "-0.100000" for band in range(1, 10)},
+    },
+}
+"""Metadata of a Landsat product; groups, keys and form as in real ones."""
+
+
+def mtl(group: str, **changes: str | None) -> dict[str, dict[str, Any]]:
+    """The metadata with some keys of a group changed, or left out where they are None."""
+    changed = {key: value for key, value in {**MTL[group], **changes}.items() if value is not None}
+    return {**MTL, group: changed}
+
+
+def mtl_text(form: str, content: dict[str, dict[str, Any]] = MTL) -> str:
+    """The metadata as ``xml``, ``json`` or ``txt``."""
+    if form == "json":
+        return json.dumps({"LANDSAT_METADATA_FILE": content}, indent=2)
+    if form == "xml":
+        groups = "".join(
+            f"<{group}>{''.join(f'<{key}>{value}</{key}>' for key, value in keys.items())}</{group}>"
+            for group, keys in content.items()
+        )
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<LANDSAT_METADATA_FILE>{groups}</LANDSAT_METADATA_FILE>'
+        )
+    lines = [
+        line
+        for group, keys in content.items()
+        for line in (
+            f"  GROUP = {group}",
+            *(
+                f'    {key} = "{value}"' if ":" in value else f"    {key} = {value}"
+                for key, value in keys.items()
+            ),
+            f"  END_GROUP = {group}",
+        )
+    ]
+    frame = ("GROUP = LANDSAT_METADATA_FILE", *lines, "END_GROUP = LANDSAT_METADATA_FILE", "END", "")
+    return "\n".join(frame)
+
+
+def make_landsat(
+    parent: Path,
+    name: str = COLLECTION2,
+    files: Iterable[str] = COLLECTION2_FILES,
+    form: str | None = "xml",
+    content: dict[str, dict[str, Any]] = MTL,
+    folder: str | None = None,
+) -> Path:
+    """A Landsat product of Collection 2; in a folder of its name unless another is given."""
+    home = touch(parent / (folder or name), (f"{name}_{file}" for file in files))
+    home.mkdir(parents=True, exist_ok=True)
+    if form is not None:
+        (home / f"{name}_MTL.{form}").write_text(mtl_text(form, content))
+    return home
 
 
 def write_raster(

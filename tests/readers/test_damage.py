@@ -7,14 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.readers.products import (
+    COLLECTION2,
     L2A,
     MAJA,
     MUSCATE,
+    S30,
+    S30_TAGS,
     STACK,
+    make_hls,
+    make_landsat,
     make_maja,
     make_muscate,
     make_safe,
@@ -61,7 +66,14 @@ def stack(folder: Path) -> tuple[Path, Path]:
     return (path := make_stack(folder, full)), path
 
 
-PRODUCTS = [muscate, maja, safe, safe_tile, stac, stack]
+def landsat(form: str) -> Callable[[Path], tuple[Path, Path]]:
+    def make(folder: Path) -> tuple[Path, Path]:
+        return (path := make_landsat(folder, form=form)), path / f"{COLLECTION2}_MTL.{form}"
+
+    return make
+
+
+PRODUCTS = [muscate, maja, safe, safe_tile, stac, stack, *map(landsat, ("xml", "json", "txt"))]
 
 
 def outcome(path: Path) -> Granule | ThalwegError:
@@ -113,6 +125,37 @@ def test_damaged_words(
 @given(st.text(max_size=40))
 def test_damaged_names(tmp_path_factory: pytest.TempPathFactory, tail: str) -> None:
     folder = tmp_path_factory.mktemp("names")
-    for beginning in ("", MUSCATE[:20], L2A[:30], "S2A_OPER_SSC_L2VALD_31TCH____"):
+    for beginning in (
+        "",
+        MUSCATE[:20],
+        L2A[:30],
+        "S2A_OPER_SSC_L2VALD_31TCH____",
+        S30[:20],
+        COLLECTION2[:20],
+    ):
         found = outcome(folder / f"{beginning}{tail}")
         assert isinstance(found, MissingInput | BadInput)
+
+
+@given(data=st.data())
+def test_damaged_tags(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    values = st.sampled_from(
+        ["", "-", ",", "9" * 400, "nan", "1e999", "0", "é", "62.5; 63", "2024-01-15", "S2B"]
+    )
+    tags = {**S30_TAGS, data.draw(st.sampled_from(sorted(S30_TAGS))): data.draw(values)}
+    found = outcome(make_hls(tmp_path_factory.mktemp("tags"), tags=tags, files=("B03",)))
+    assert isinstance(found, Granule | BadInput)
+    if isinstance(found, BadInput):
+        assert f"{S30}.B03.tif: tag " in str(found)
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_damaged_rasters_with_tags(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    product = make_hls(tmp_path_factory.mktemp("raster"), files=("B03",))
+    path = product / f"{S30}.B03.tif"
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    assert isinstance(outcome(product), Granule | BadInput)

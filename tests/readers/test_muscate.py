@@ -17,6 +17,7 @@ from tests.readers.products import (
     muscate_xml,
 )
 from thalweg.errors import BadInput
+from thalweg.granule import Granule
 from thalweg.masks import CLM
 from thalweg.readers import open_granule
 
@@ -51,12 +52,53 @@ def test_a_correction_that_is_not_there_is_not_replaced(tmp_path: Path) -> None:
 def test_masks_and_their_legends(tmp_path: Path) -> None:
     granule = open_granule(make_muscate(tmp_path))
     assert sorted((mask.kind, mask.raster.name[-6:-4]) for mask in granule.masks) == [
-        (kind, group) for kind in ("clm", "edg", "mg2", "sat") for group in ("R1", "R2")
+        *((kind, group) for kind in ("clm", "edg", "mg2") for group in ("R1", "R2")),
+        *(("sat_r1", "R1"), ("sat_r2", "R2")),
     ]
     clouds = granule.masks_with("any_cloud")
     assert {mask.kind for mask in clouds} == {"clm"} and clouds[0].legend is CLM
     assert granule.expected["any_cloud"] == "MASKS/*_CLM_R2.tif"
     assert granule.expected["sun_low"] == "MASKS/*_MG2_R2.tif"
+
+
+def saturation_bits(granule: Granule) -> dict[str, int]:
+    """Role to the bit of its saturation, whatever the file."""
+    return {role: codes.bits[0] for mask in granule.masks for role, codes in mask.bands.items()}
+
+
+SENTINEL_BITS = {
+    **{"blue": 1, "green": 2, "red": 4, "nir": 8},
+    **{"rededge071": 1, "rededge075": 2, "rededge078": 4, "nir08": 8, "swir16": 16, "swir22": 32},
+}
+
+
+def test_saturation_is_told_by_band_and_by_group(tmp_path: Path) -> None:
+    granule = open_granule(make_muscate(tmp_path))
+    assert saturation_bits(granule) == SENTINEL_BITS
+    fine, coarse = (mask for mask in granule.masks if mask.kind.startswith("sat"))
+    assert (list(fine.bands), fine.raster.name[-6:]) == (["blue", "green", "red", "nir"], "R1.tif")
+    assert (list(coarse.bands)[-1], coarse.raster.name[-6:]) == ("swir22", "R2.tif")
+    landsat = open_granule(make_muscate(tmp_path, LANDSAT, LANDSAT_FILES))
+    assert saturation_bits(landsat) == {
+        **{"coastal": 1, "blue": 2, "green": 4, "red": 8, "nir08": 16, "swir16": 32, "swir22": 64}
+    }
+
+
+def masks_xml(nature: str, **bits: object) -> str:
+    """The list of mask files as MAJA's template of MTD_ALL.xml has it."""
+    files = "".join(
+        f'<MASK_FILE band_id="{band}" bit_number="{bit}">x</MASK_FILE>' for band, bit in bits.items()
+    )
+    properties = f"<Mask_Properties><NATURE>{nature}</NATURE></Mask_Properties>"
+    return f"<Mask_List><Mask>{properties}<Mask_File_List>{files}</Mask_File_List></Mask></Mask_List>"
+
+
+def test_saturation_bits_are_those_of_the_metadata(tmp_path: Path) -> None:
+    more = masks_xml("Saturation", B4=1, B12=8) + masks_xml("Detector_Footprint", B2=5)
+    granule = open_granule(make_muscate(tmp_path, xml=muscate_xml(more=more)))
+    assert saturation_bits(granule) == {**SENTINEL_BITS, "red": 1, "swir22": 128}
+    with pytest.raises(BadInput, match="bit_number"):
+        open_granule(make_muscate(tmp_path, xml=muscate_xml(more=masks_xml("Saturation", B4=9))))
 
 
 def test_sun_grids_keep_their_holes_and_their_two_steps(tmp_path: Path) -> None:

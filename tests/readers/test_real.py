@@ -246,3 +246,17 @@ def test_a_variable_of_a_netcdf_cube(shared: Path, tmp_path: Path) -> None:
         assert (dataset.count, dataset.crs.to_epsg()) == (12, 32631)
         values = dataset.read(raster.band)
     assert 0.0 < np.median(values[values != raster.nodata]) * raster.scale < 0.3
+
+
+def test_the_hls_rasters_of_the_water_conformance(shared: Path) -> None:
+    """They lie loose among other rasters, as the archive hands them out."""
+    folder = shared / "conformance" / "water" / "dswx" / "inputs"
+    granule = open_granule(folder)
+    assert (granule.id, granule.platform) == ("HLS.S30.T31TCJ.2025001T000000.v2.0", "S2A")
+    assert granule.sun is not None and (granule.sun.zenith, granule.sun.azimuth) == (51.68, 147.0)
+    assert [keys["30"].native for keys in granule.bands.values()] == ["B2", "B3", "B4", "B8A", "B11", "B12"]
+    assert granule.cloud_cover == 12 and granule.orbit is None
+    same = open_granule(folder / f"{granule.id}.Fmask.tif")
+    assert same.bands == granule.bands and same.masks == granule.masks
+    values, valid = reflectance(granule.bands["green"]["30"])
+    assert valid.shape == (700, 700) and -0.03 < values[valid].min() < values[valid].max() < 1.7

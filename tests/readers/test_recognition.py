@@ -10,6 +10,8 @@ from tests.readers.products import (
     LANDSAT,
     MUSCATE,
     STACK,
+    make_hls,
+    make_landsat,
     make_maja,
     make_muscate,
     make_safe,
@@ -26,6 +28,8 @@ def test_each_format_is_recognised_by_its_name(tmp_path: Path) -> None:
         "muscate": make_muscate(tmp_path),
         "maja": make_maja(tmp_path),
         "safe": make_safe(tmp_path),
+        "hls": make_hls(tmp_path),
+        "landsat": make_landsat(tmp_path),
         "stac": make_stac(tmp_path, stac_item()),
         "stack": make_stack(tmp_path, STACK),
     }
@@ -94,10 +98,11 @@ def test_files_that_are_no_product(tmp_path: Path, name: str) -> None:
     assert error.value.id == "SNOW-IN-03"
 
 
-def test_a_zip_needs_a_folder_to_be_unpacked_into(tmp_path: Path) -> None:
-    (tmp_path / f"{MUSCATE}.zip").write_bytes(b"PK")
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".TAR"])
+def test_an_archive_needs_a_folder_to_be_unpacked_into(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"{MUSCATE}{suffix}").write_bytes(b"PK")
     with pytest.raises(BadInput, match="unpacked") as error:
-        open_granule(tmp_path / f"{MUSCATE}.zip")
+        open_granule(tmp_path / f"{MUSCATE}{suffix}")
     assert "opened" in error.value.what_to_do
 
 

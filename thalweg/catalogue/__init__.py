@@ -1,9 +1,10 @@
 """The embedded catalogue: finds products by tile, time and place, and knows which units ended without one."""
 
+from thalweg.catalogue.answer import Found
 from thalweg.catalogue.entry import Ending
 from thalweg.catalogue.period import Period
 from thalweg.catalogue.publication import Published, publish
-from thalweg.catalogue.rebuild import Rebuilt, rebuild
+from thalweg.catalogue.rebuilding import Rebuilt, rebuild
 from thalweg.catalogue.store import NAME, Catalogue
 
-__all__ = ["NAME", "Catalogue", "Ending", "Period", "Published", "Rebuilt", "publish", "rebuild"]
+__all__ = ["NAME", "Catalogue", "Ending", "Found", "Period", "Published", "Rebuilt", "publish", "rebuild"]

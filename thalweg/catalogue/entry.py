@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from thalweg.catalogue.form import split
@@ -18,6 +17,10 @@ from thalweg.item import RECIPE, check_collection, item_file, read_item
 _compact = json.JSONEncoder(
     check_circular=False, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
+
+
+# No coordinate in degrees is larger; NaN and infinity are refused by the same comparison.
+_FURTHEST = 360
 
 
 class Entry(NamedTuple):
@@ -93,7 +96,7 @@ class Entry(NamedTuple):
         )
 
     @property
-    def file(self) -> PurePosixPath:
+    def file(self) -> str:
         """Where the item lies, relative to the destination."""
         return item_file(self.collection, self.tile, datetime.fromisoformat(self.start), self.id)
 
@@ -257,7 +260,7 @@ def _box(fields: _Fields) -> tuple[float, float, float, float]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FURTHEST
 
 
 def _series(properties: _Fields, recipe: _Fields, granule: _Fields, start: str) -> str:

@@ -21,7 +21,9 @@ _OF_PROPERTIES = frozenset(
     }
 )
 _OF_RECIPE = frozenset({"chain", "version", "parameters", "changed"})
-_OF_ONE_ASSET = frozenset({"href", "file:size", "file:checksum"})
+_OF_ONE_ASSET = frozenset(
+    {"href", "file:size", "file:checksum", "proj:bbox", "proj:code", "proj:shape", "proj:transform"}
+)
 _RECIPE = "processing:expression"
 
 

@@ -40,8 +40,9 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX items_by_tile ON items (tile, start);
     CREATE INDEX items_by_time ON items (start);
-    CREATE INDEX items_by_collection
-        ON items (collection, start, until, west, south, east, north, platform, facility);
+    CREATE INDEX items_by_collection ON items (collection, start);
+    CREATE INDEX items_by_place
+        ON items (collection, west, south, east, north, platform, facility, start, until);
     CREATE INDEX items_by_series ON items (series);
     CREATE INDEX items_by_unit ON items (unit);
     CREATE INDEX items_by_granule ON items (granule);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from thalweg.catalogue.entry import sortable
 from thalweg.catalogue.period import Period
@@ -16,20 +16,47 @@ Condition = tuple[str, list[Any]]
 """A condition with question marks, and the values that these stand for."""
 
 
+class Conditions(TypedDict, total=False):
+    """What products may be searched by; each condition may be left out."""
+
+    tile: str | None
+    """Tile, with or without the T, or a site name."""
+    period: Period | str | None
+    """What the product's time must touch, as `Period.parse` reads it."""
+    collection: str | None
+    """Id of the collection."""
+    bbox: Sequence[float] | None
+    """West, south, east, north, degrees: what the product's box must touch; west may be greater than east."""
+    current: bool
+    """True to leave out what is superseded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Conditions that items meet all at once; None where there is none."""
+    """Conditions that products meet all at once, as in `Conditions`; None where there is none."""
 
     tile: str | None = None
-    """Tile, with or without the T, or a site name."""
+    """See `Conditions`."""
     period: Period | None = None
-    """Items whose time touches it."""
+    """See `Conditions`."""
     collection: str | None = None
-    """Id of the collection."""
+    """See `Conditions`."""
     bbox: Sequence[float] | None = None
-    """West, south, east, north, degrees: items whose box touches it; west may be greater than east."""
+    """See `Conditions`."""
     current: bool = False
-    """True to leave out what is superseded."""
+    """See `Conditions`."""
+
+    @classmethod
+    def of(cls, **conditions: Unpack[Conditions]) -> Search:
+        """The search that conditions mean; UsageError where one of them means nothing."""
+        period = conditions.get("period")
+        return cls(
+            tile=conditions.get("tile"),
+            period=Period.parse(period) if isinstance(period, str) else period,
+            collection=conditions.get("collection"),
+            bbox=conditions.get("bbox"),
+            current=conditions.get("current", False),
+        )
 
     def __post_init__(self) -> None:
         if self.bbox is not None:
@@ -55,13 +82,16 @@ class Search:
         period = self.period or Period()
         conditions: list[Condition] = []
         if period.end:
-            conditions.append(("start < ?", [sortable(period.end)]))
+            start = "start" if self.bbox is None or self.tile else "+start"
+            conditions.append((f"{start} < ?", [sortable(period.end)]))
         if period.start:
             conditions.append(("until >= ?", [sortable(period.start)]))
         return conditions
 
     def _by_collection(self) -> list[Condition]:
-        return [] if self.collection is None else [("collection = ?", [self.collection])]
+        # SQLite knows nothing of the values: a plus keeps it from the index that would find the most items.
+        column = "+collection" if self.tile or self.bbox is not None else "collection"
+        return [] if self.collection is None else [(f"{column} = ?", [self.collection])]
 
     def _by_box(self) -> list[Condition]:
         if self.bbox is None:

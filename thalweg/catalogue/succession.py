@@ -45,20 +45,20 @@ class Successor:
 
 def succession(members: Iterable[Member]) -> Mapping[str, Successor]:
     """Successor of each superseded product of a series, whatever the order in which they came."""
-    ordered = sorted(members, key=lambda member: member.id)
-    followed = {}
-    for member in ordered:
-        newer = [other for other in ordered if _is_superseded(member, other)]
+    some = list(members)
+    after = {}
+    for member in some:
+        newer = [other for other in some if _is_superseded(member, other)]
         if newer:
-            followed[member.id] = Successor(_oldest(newer, member.granule).id, max(newer, key=_age).id)
-    return followed
+            after[member.id] = _oldest(newer, member.granule).id
+    return {id: Successor(next, _end(next, after)) for id, next in after.items()}
 
 
 @lru_cache(1024)
 def version_key(version: str) -> Key:
     """What a version is compared by: 1.10 is newer than 1.9, 1.0 than 1.0rc1, and 1.0.0 is 1.0."""
     parts = re.findall(r"\d+|[a-z]+", version.lower().partition("+")[0])
-    keys = [(2, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+    keys = [(2, int(part), "") if part.isdecimal() else (0, -(part == "dev"), part) for part in parts]
     runs = [(numeric, list(run)) for numeric, run in groupby(keys, key=lambda key: key[0] == 2)]
     return (*(key for numeric, run in runs for key in (_without_zeros(run) if numeric else run)), _END)
 
@@ -78,10 +78,17 @@ def _is_superseded(member: Member, other: Member) -> bool:
     return version <= others_version and version_key(member.baseline) < version_key(other.baseline)
 
 
-def _age(member: Member) -> tuple[Key, Key, str]:
-    return version_key(member.baseline or ""), version_key(member.version), member.id
-
-
 def _oldest(members: Iterable[Member], granule: str) -> Member:
-    """The oldest of members; of several that are one age that of the granule, else the first by name."""
-    return min(members, key=lambda member: (*_age(member)[:2], member.granule != granule, member.id))
+    """The oldest of members; of several of one age that of the granule, else the first by name."""
+
+    def age(member: Member) -> tuple[Key, Key, bool, str]:
+        baseline, version = version_key(member.baseline or ""), version_key(member.version)
+        return baseline, version, member.granule != granule, member.id
+
+    return min(members, key=age)
+
+
+def _end(id: str, after: Mapping[str, str]) -> str:
+    while id in after:
+        id = after[id]
+    return id

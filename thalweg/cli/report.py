@@ -66,17 +66,14 @@ def line_of(ending: Ending) -> str:
         return f"{head}: {ending.error.kind}: {ending.error}{advice}"
     if ending.existed:
         return f"{head}: the product was there already"
-    facts = " ".join(f"{name.partition(':')[2]}={value}" for name, value in facts_of(ending).items())
+    facts = " ".join(f"{name}={value}" for name, value in facts_of(ending).items())
     return f"{head} in {ending.seconds:.1f} s {facts}".rstrip()
 
 
-def facts_of(ending: Ending) -> dict[str, Any]:
-    """The single numbers and words that the chain said about the product, rounded for reading."""
-    return {
-        name: round(value, 1) if isinstance(value, float) else value
-        for name, value in ending.properties.items()
-        if isinstance(value, int | float | str) and not isinstance(value, bool)
-    }
+def facts_of(ending: Ending) -> dict[str, str]:
+    """What the chain says most briefly about the product, rounded for reading."""
+    found = {name.rpartition(":")[2]: ending.properties.get(name) for name in ending.summary}
+    return {name: f"{value:.1f}" if isinstance(value, float) else str(value) for name, value in found.items()}
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,9 +19,12 @@ Nodes = NDArray[np.int32]
 """Flat indices of nodes, row by row."""
 
 
-@kernel("Tuple((int32[::1], int32[::1]))(float32[:, ::1])")
-def drain(height: Field) -> tuple[Nodes, Nodes]:
-    """The node that each one drains to, and all nodes from the edge upwards; hollows are filled (priority flood)."""
+@kernel("Tuple((int32[::1], int32[::1]))(float32[:, ::1], float32)")
+def drain(height: Field, rise: np.float32) -> tuple[Nodes, Nodes]:
+    """The node that each one drains to, and all nodes from the edge upwards; hollows are filled (priority flood).
+
+    `rise` is how much each filled node lies above the one before: a little lets water run, 0 makes lakes flat.
+    """
     rows, columns = height.shape
     flat, seen = height.ravel(), np.zeros(height.size, np.uint8)
     receiver, order = np.zeros(flat.size, np.int32), np.zeros(flat.size, np.int32)
@@ -42,7 +45,7 @@ def drain(height: Field) -> tuple[Nodes, Nodes]:
                 there = k * columns + m
                 if seen[there] == 0:
                     seen[there] = 1
-                    flat[there] = max(flat[there], low + np.float32(1e-3))
+                    flat[there] = max(flat[there], low + rise)
                     heapq.heappush(queue, (flat[there], np.int32(there)))
                 elif seen[there] == 2:
                     drop = low - flat[there]
@@ -89,19 +92,9 @@ def slide(height: Field, order: Nodes, drop: np.float32) -> None:
 
 @kernel("void(float32[:, ::1], int32[::1], int32[::1], float32[::1])")
 def flood(height: Field, receiver: Nodes, order: Nodes, level: Field) -> None:
-    """Each lake's level carried up its valley as far as the ground lies below it."""
+    """Each level that is not 0 carried up its valley, as far as the ground lies below it."""
     flat = height.ravel()
     for n in range(order.size):
         node = order[n]
         if level[node] == 0 and level[receiver[node]] > flat[node]:
             level[node] = level[receiver[node]]
-
-
-@kernel("void(float32[:, ::1], float32[:, ::1], int32[::1], int32[::1], float32[::1])")
-def settle(filled: Field, dug: Field, receiver: Nodes, order: Nodes, level: Field) -> None:
-    """Where water stands, the height of the lake's outlet; 0 elsewhere."""
-    full, bed = filled.ravel(), dug.ravel()
-    for n in range(order.size):
-        node = order[n]
-        if full[node] - bed[node] > np.float32(0.3):
-            level[node] = level[receiver[node]] if level[receiver[node]] > 0 else full[node]

@@ -29,7 +29,7 @@ DARKEST, BRIGHTEST = -200, 24000
 SHALLOWEST = 0.25
 """Light on a slope, against that on flat ground, below which the slope correction goes no further."""
 
-_TEXTURE = {"forest": 0.22, "grass": 0.10, "rock": 0.16, "water": 0.03, "snow": 0.025}
+_TEXTURE = {"forest": 0.22, "grass": 0.10, "rock": 0.16, "water": 0.03, "snow": 0.02}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _surface(view: View, top: int, bottom: int) -> Surface:
     opacity = 1 - (1 - finer(view.sky.cloud)) * (1 - finer(view.sky.veil))
     return Surface(
         weights=_weights(view, top, bottom, lumps),
-        sunlight=finer(view.light.incidence) / flat_light * (1 + np.float32(0.035) * lumps) * unshaded,
+        sunlight=finer(view.light.incidence) / flat_light * (1 + np.float32(0.03) * lumps) * unshaded,
         slope_light=finer(view.light.smooth) / flat_light,
         dusk=np.float32(3.3) - np.float32(1.3) * np.exp(depth * np.float32(-1 / 90)),
         opacity=opacity * (1 + np.float32(0.04) * lumps * opacity),
@@ -108,7 +108,7 @@ def _lumps(view: View, top: int, bottom: int) -> Field:
     rng = np.random.default_rng([view.place.seed, 6, top])
     columns = view.margin.shape[1]
     coarse = doubled(noise((bottom - top, columns), rng))
-    return np.float32(0.8) * coarse + np.float32(0.6) * noise(coarse.shape, rng)
+    return np.float32(0.9) * coarse + np.float32(0.4) * noise(coarse.shape, rng)
 
 
 def _weights(view: View, top: int, bottom: int, lumps: Field) -> NDArray[np.float32]:
@@ -116,10 +116,10 @@ def _weights(view: View, top: int, bottom: int, lumps: Field) -> NDArray[np.floa
     water = _repeated(view.water[top:bottom])
     land = (~water).astype(np.float32)
     margin = _finer(view.margin, top, bottom)
-    snow = snow_share(margin + 25 * lumps)
+    snow = snow_share(margin + 20 * lumps)
     cover = _finer(view.place.tree_cover[top:bottom].astype(np.float32), 0, bottom - top)
     # Crowns hide most of the ground that they cover, and carry a little snow themselves.
-    forest = np.clip(cover * (np.float32(0.009) + np.float32(0.0017) * lumps), 0, 0.95)
+    forest = np.clip(cover * (np.float32(0.009) + np.float32(0.0012) * lumps), 0, 0.95)
     forest *= land * (1 - np.float32(0.12) * snow)
     bare = (land - forest) * (1 - snow)
     rocky = smoothstep(margin + 500 * lumps, -600, 900)
@@ -145,7 +145,7 @@ def _reflectance(surface: Surface, covers: NDArray[np.float32], band: int) -> tu
 def _stored(reflectance: Field, grain: Field, valid: Mask) -> NDArray[np.int16]:
     """Reflectance x 10000 with the sensor's noise."""
     counts = reflectance * np.float32(10000)
-    counts += grain * (np.float32(12) + np.float32(0.003) * counts)
+    counts += grain * (np.float32(12) + np.float32(0.0025) * counts)
     stored = np.asarray(np.clip(np.rint(counts), DARKEST, BRIGHTEST), np.int16)
     stored[~valid] = NODATA
     return stored

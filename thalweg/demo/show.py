@@ -80,7 +80,7 @@ def table_of(endings: list[Ending]) -> list[tuple[str, ...]]:
     """Date, snow, cloud and snow line of each product, for people."""
     rows = []
     for ending in endings:
-        facts = ending.properties or (ending.item or {}).get("properties", {})
+        facts = ending.properties
         line = facts.get("snow:zs")
         rows.append(
             (

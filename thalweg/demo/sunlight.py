@@ -51,7 +51,7 @@ def sun_over(tile: Tile, sensed: datetime, extent: float) -> Sun:
 def sun_at(
     sensed: datetime, lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Zenith and azimuth (clockwise from north) in degrees, good to half a degree.
+    """Zenith and azimuth (clockwise from north) in degrees, good to a degree.
 
     Declination and equation of time: Spencer 1971, Fourier series representation of the position of the sun.
     """

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.demo.erosion import Nodes, drain, flood, gather, incise, settle, slide
+from thalweg.demo.erosion import Nodes, drain, flood, gather, incise, slide
 from thalweg.demo.fractal import Field, doubled, fractal, noise, smoothstep
 
-STEPS = 50
-"""Rounds of uplift and incision on the coarse grid, half as many on the fine one: valleys then reach the divides."""
+COARSE_STEPS, FINE_STEPS = 50, 30
+"""Rounds of uplift and incision on the coarse grid and on the fine one: by then valleys reach the divides."""
 ERODIBILITY = 0.6
 """Share of its height above the next node that a river draining 1 km2 removes in a round, about."""
 CREEP = 0.3
@@ -67,7 +67,7 @@ def terrain(shape: tuple[int, int], pixel: float, seed: int) -> Terrain:
 
 def elevations(extent: float) -> tuple[float, float]:
     """Lowest and highest ground, metres, of a scene `extent` metres wide."""
-    relief = min(2700.0, 600.0 * (extent / 1000) ** 0.42)
+    relief = min(3100.0, 600.0 * (extent / 1000) ** 0.42)
     lowest = max(300.0, 1600.0 - 0.45 * relief)
     return lowest, lowest + relief
 
@@ -76,10 +76,10 @@ def eroded(nodes: tuple[int, int], spacing: float, rng: np.random.Generator) -> 
     """Height, in arbitrary units: first the large valleys on a coarse grid, then the small ones."""
     coarse = (-(-nodes[0] // 4), -(-nodes[1] // 4))
     rough = fractal(coarse, rng, largest=max(coarse) // 2, roughness=0.7) * np.float32(10)
-    height = cut(rough, 4 * spacing, STEPS, rng)
+    height = cut(rough, 4 * spacing, COARSE_STEPS, rng)
     height = np.ascontiguousarray(doubled(doubled(height))[: nodes[0], : nodes[1]])
     height *= np.float32(4)
-    return cut(height + noise(nodes, rng) * np.float32(0.1), spacing, STEPS // 2, rng)
+    return cut(height + noise(nodes, rng) * np.float32(0.1), spacing, FINE_STEPS, rng)
 
 
 def cut(height: Field, spacing: float, steps: int, rng: np.random.Generator) -> Field:
@@ -94,7 +94,7 @@ def cut(height: Field, spacing: float, steps: int, rng: np.random.Generator) -> 
 
 def rivers(height: Field, spacing: float) -> Rivers:
     """How water runs over the ground; its hollows are filled on the way."""
-    receiver, order = drain(height)
+    receiver, order = drain(height, np.float32(1e-3))
     area = np.full(height.size, (spacing / 1000) ** 2, np.float32)
     gather(receiver, order, area)
     return Rivers(receiver, order, area)
@@ -107,8 +107,8 @@ def rescaled(height: Field, lowest: float, highest: float) -> Field:
     return np.asarray((height - low) * ((highest - lowest) / (high - low)) + lowest, np.float32)
 
 
-def rounded(height: Field, share: float = 0.5) -> Field:
-    """Ridges and valley floors with the sharpest node taken off, as frost and debris do."""
+def rounded(height: Field, share: float) -> Field:
+    """The ground with every node moved by `share` towards its neighbours, as frost and debris do."""
     padded = np.pad(height, 1, mode="edge")
     around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
     return np.asarray((1 - share) * height + share / 4 * around, np.float32)
@@ -138,7 +138,9 @@ class Hollows:
 
 
 TARNS = Hollows((0.3, 4), 14, 180, 30)
+"""Small lakes near the divides."""
 VALLEY_LAKES = Hollows((8, 300), 5, 1100, 110)
+"""Long lakes in the large valleys."""
 
 
 def lakes(height: Field, running: Rivers, spacing: float, rng: np.random.Generator) -> Field:
@@ -151,10 +153,9 @@ def lakes(height: Field, running: Rivers, spacing: float, rng: np.random.Generat
             _dig(
                 height, int(row), int(column), hollows.radius / spacing * rng.uniform(0.6, 1.6), hollows.depth
             )
-    filled, level = height.copy(), np.zeros(height.size, np.float32)
-    receiver, order = drain(filled)
-    settle(filled, height, receiver, order, level)
-    return level.reshape(height.shape)
+    filled = height.copy()
+    drain(filled, np.float32(0))
+    return np.where(filled - height > 0.3, filled, np.float32(0))
 
 
 def _dig(height: Field, row: int, column: int, radius: float, depth: float) -> None:
@@ -186,8 +187,11 @@ class _Ground:
     """Fields on the nodes, margin included."""
 
     height: Field
+    """Metres."""
     level: Field
+    """Level of the lake over each node, metres, 0 where there is none."""
     drainage: Field
+    """Logarithm (base 10) of the area drained, km2."""
 
 
 def _refined(
@@ -195,15 +199,27 @@ def _refined(
 ) -> Terrain:
     """Brought to the scene's pixels, with gullies and crags where the ground is steep."""
     height, drainage = _inner(ground.height), _inner(ground.drainage)
-    level = _inner(_spread(ground.level)).repeat(2**finer, 0).repeat(2**finer, 1)
-    crag = 0.1 * pixel * 2 ** (finer - 1)
+    level = _inner(_spread(ground.level, ground.height)).repeat(2**finer, 0).repeat(2**finer, 1)
+    crag = 0.08 * pixel * 2 ** (finer - 1)
     for _ in range(finer):
         height, drainage = doubled(height), doubled(drainage)
         height += steepness(height) * noise(height.shape, rng) * np.float32(crag)
         crag *= 0.45
     height, level, drainage = (field[: shape[0], : shape[1]] for field in (height, level, drainage))
-    lake = (height < level) & (level > 0)
+    lake = apart((height < level) & (level > 0), level)
     return Terrain(np.where(lake, level, height), lake, np.ascontiguousarray(drainage))
+
+
+def apart(lake: NDArray[np.bool_], level: Field) -> NDArray[np.bool_]:
+    """The lakes without the pixels where two of different level would touch."""
+    water = np.where(lake, level, np.nan)
+    dry = np.zeros(lake.shape, np.bool_)
+    for first, second in ((np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])):
+        # A difference to dry ground is no number, and no number is greater than 0.
+        fall = np.abs(water[first] - water[second]) > 0
+        dry[first] |= fall
+        dry[second] |= fall
+    return lake & ~dry
 
 
 def _inner(field: Field) -> Field:
@@ -217,12 +233,13 @@ def steepness(height: Field) -> Field:
     return smoothstep(slope, 0.0, float(np.quantile(slope[::4, ::4], 0.95)) + 1e-6)
 
 
-def _spread(level: Field) -> Field:
-    """Lake levels also on the nodes beside a lake, so that the finer terrain decides where the shore is."""
+def _spread(level: Field, height: Field) -> Field:
+    """Lake levels also on the banks beside a lake, so that the finer terrain decides where the shore is."""
     padded = np.pad(level, 1)
     rows, columns = level.shape
-    around = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-    return np.asarray(np.maximum.reduce(around), np.float32)
+    around = np.maximum.reduce([padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)])
+    # Ground beside a lake that lies lower than it is beyond the outlet.
+    return np.where((level > 0) | (height < around), level, around)
 
 
 def _nodes(pixels: int, finer: int) -> int:

@@ -1,36 +1,23 @@
-"""Zips of products, which are untrusted: every member is checked before one byte of any is written."""
+"""Archives of products, which are untrusted: every member is checked before one byte of any is written."""
 
 from __future__ import annotations
 
-import lzma
 import shutil
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from thalweg.errors import BadInput, DiskFull
+from thalweg.readers.container import DAMAGED, MAX_NAME, Container, Member
 from thalweg.readers.facts import brief
+from thalweg.readers.tars import open_tar
+from thalweg.readers.zips import open_zip
 
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    OSError,
-)
+_OPENERS: Mapping[str, Callable[[Path], Container]] = {".zip": open_zip, ".tar": open_tar}
 _CHUNK = 2**20
 _MARGIN = 64 * 2**20
-_FILE_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)
-_MAX_NAME = 255
 _MAX_PATH = 1000
 
 
@@ -52,13 +39,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A checked zip, whose members are unpacked one by one into a private folder."""
+    """A checked zip or tar, whose members are unpacked one by one into a private folder."""
 
     given: Path
-    """The zip as the user gave it."""
-    file: zipfile.ZipFile
-    """The opened zip."""
-    members: dict[str, zipfile.ZipInfo]
+    """The archive as the user gave it."""
+    container: Container
+    """The opened archive."""
+    members: Mapping[str, Member]
     """Name to member; folders are left out."""
     target: Path
     """The private folder."""
@@ -80,7 +67,7 @@ class Archive:
             return None
         path = self.path(name)
         if not path.exists():
-            self._check_room(member.file_size)
+            self._check_room(member.size)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as output:
                 self._copy(member, output)
@@ -90,17 +77,26 @@ class Archive:
         """First parts of the names of all members."""
         return {name.partition("/")[0] for name in self.members}
 
-    def _copy(self, member: zipfile.ZipInfo, output: IO[bytes]) -> None:
+    def _copy(self, member: Member, output: IO[bytes]) -> None:
         written = 0
-        for chunk in _chunks(self.file, member, self.given):
+        for chunk in self._chunks(member):
             written += len(chunk)
-            if written > member.file_size:
+            if written > member.size:
                 raise _refused(
-                    self.given, member, f"holds more than the {member.file_size} bytes that it declares"
+                    self.given, member, f"holds more than the {member.size} bytes that it declares"
                 )
             output.write(chunk)
-        if written != member.file_size:
-            raise _refused(self.given, member, f"is cut: {written} of {member.file_size} bytes")
+        if written != member.size:
+            raise _refused(self.given, member, f"is cut: {written} of {member.size} bytes")
+
+    def _chunks(self, member: Member) -> Iterator[bytes]:
+        try:
+            with self.container.stream(member) as stream:
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
+        except DAMAGED as problem:
+            why = f"cannot be unpacked: {brief(str(problem), MAX_NAME)}"
+            raise _refused(self.given, member, why) from None
 
     def _check_room(self, size: int) -> None:
         free = shutil.disk_usage(self.target).free
@@ -114,107 +110,89 @@ HONEST = Limits()
 """The limits of every product."""
 
 
+def is_archive(given: Path) -> bool:
+    """True for a file whose name ends as one of the archives that are unpacked: ``.zip`` or ``.tar``."""
+    return given.suffix.lower() in _OPENERS and given.is_file()
+
+
 @contextmanager
 def opened_archive(given: Path, target: Path, limits: Limits = HONEST) -> Iterator[Archive]:
-    """A zip, opened and checked; `target` is where members are unpacked.
+    """An archive, opened and checked; `target` is where members are unpacked.
 
-    Raises BadInput for a zip that is unreadable, encrypted, or has members with absolute or climbing paths, links,
+    Raises BadInput for an archive that is unreadable, encrypted, or has members with absolute or climbing paths, links,
     equal names, unknown compression, or absurd numbers or sizes.
     """
-    with _open_zip(given) as file:
-        yield Archive(given, file, _checked_members(given, file, limits), target)
+    with closing(_OPENERS[given.suffix.lower()](given)) as container:
+        yield Archive(given, container, _checked_members(given, container, limits), target)
 
 
-def _open_zip(given: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(given)
-    except _DAMAGED as problem:
-        raise BadInput(f"{given}: is no readable zip: {brief(str(problem), _MAX_NAME)}") from None
-
-
-def _checked_members(given: Path, file: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipInfo]:
-    infos = file.infolist()
-    if len(infos) > limits.members:
-        raise BadInput(f"{given}: {len(infos)} members, more than {limits.members}")
-    names: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        name = _checked_name(given, info)
-        _check_kind(given, info)
-        _check_size(given, info, limits)
-        if not info.is_dir() and names.setdefault(name, info) is not info:
-            raise _refused(given, info, "occurs twice")
+def _checked_members(given: Path, container: Container, limits: Limits) -> dict[str, Member]:
+    members = container.members(limits.members)
+    if len(members) > limits.members:
+        raise BadInput(f"{given}: {len(members)} members, more than {limits.members}")
+    names: dict[str, Member] = {}
+    for member in members:
+        name = _checked_name(given, member)
+        if member.fault:
+            raise _refused(given, member, member.fault)
+        _check_size(given, member, limits)
+        if not member.is_folder and names.setdefault(name, member) is not member:
+            raise _refused(given, member, "occurs twice")
     _check_places(given, names)
-    _check_total(given, infos, limits)
+    _check_total(given, members, limits)
     return names
 
 
-def _checked_name(given: Path, info: zipfile.ZipInfo) -> str:
-    # zipfile cuts names at NUL and turns the system's separator into a slash: only the original tells.
-    original = info.orig_filename
-    path = PurePosixPath(original)
-    if not original.isprintable() or "\\" in original:
-        raise _refused(given, info, "has a name with characters that no product uses")
-    if path.is_absolute() or original[1:2] == ":":
-        raise _refused(given, info, "has an absolute path")
+def _checked_name(given: Path, member: Member) -> str:
+    path = PurePosixPath(member.name)
+    if not member.name.isprintable() or "\\" in member.name:
+        raise _refused(given, member, "has a name with characters that no product uses")
+    if path.is_absolute() or member.name[1:2] == ":":
+        raise _refused(given, member, "has an absolute path")
     if ".." in path.parts:
-        raise _refused(given, info, "climbs out of the folder with ..")
+        raise _refused(given, member, "climbs out of the folder with ..")
+    # A tar of a folder's content begins with the entry "./".
+    if not path.parts and member.is_folder:
+        return ""
     if (
         not path.parts
         or len(str(path)) > _MAX_PATH
-        or max(len(part.encode()) for part in path.parts) > _MAX_NAME
+        or max(len(part.encode()) for part in path.parts) > MAX_NAME
     ):
-        raise _refused(given, info, "has an empty or absurdly long name")
+        raise _refused(given, member, "has an empty or absurdly long name")
     return str(path)
 
 
-def _check_kind(given: Path, info: zipfile.ZipInfo) -> None:
-    if info.flag_bits & 0x1:
-        raise _refused(given, info, "is encrypted")
-    if stat.S_IFMT(info.external_attr >> 16) not in _FILE_TYPES:
-        raise _refused(given, info, "is a link or a device, not a file")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _refused(given, info, f"is compressed by method {info.compress_type}; products use deflate")
-
-
-def _check_size(given: Path, info: zipfile.ZipInfo, limits: Limits) -> None:
-    if info.file_size > limits.member_bytes:
+def _check_size(given: Path, member: Member, limits: Limits) -> None:
+    if member.size > limits.member_bytes:
         raise _refused(
-            given, info, f"declares {info.file_size >> 20} MB, more than {limits.member_bytes >> 20}"
+            given, member, f"declares {member.size >> 20} MB, more than {limits.member_bytes >> 20}"
         )
-    ratio = info.file_size / max(info.compress_size, 1)
-    if info.file_size > limits.ratio_counts_from and ratio > limits.ratio:
-        raise _refused(given, info, f"is {ratio:.0f} times larger than its packed form, which no raster is")
+    ratio = member.size / max(member.packed, 1)
+    if member.size > limits.ratio_counts_from and ratio > limits.ratio:
+        raise _refused(given, member, f"is {ratio:.0f} times larger than its packed form, which no raster is")
 
 
-def _check_places(given: Path, names: dict[str, zipfile.ZipInfo]) -> None:
+def _check_places(given: Path, names: Mapping[str, Member]) -> None:
     """No two members may claim one place, on a disk that does not tell upper from lower case either."""
     folders = {str(parent).casefold() for name in names for parent in PurePosixPath(name).parents}
     seen: set[str] = set()
-    for name, info in names.items():
+    for name, member in names.items():
         folded = name.casefold()
         if folded in seen:
-            raise _refused(given, info, "occurs twice, but for upper and lower case")
+            raise _refused(given, member, "occurs twice, but for upper and lower case")
         if folded in folders:
-            raise _refused(given, info, "is both a file and a folder")
+            raise _refused(given, member, "is both a file and a folder")
         seen.add(folded)
 
 
-def _check_total(given: Path, infos: list[zipfile.ZipInfo], limits: Limits) -> None:
-    total = sum(info.file_size for info in infos)
+def _check_total(given: Path, members: Sequence[Member], limits: Limits) -> None:
+    total = sum(member.size for member in members)
     if total > limits.total_bytes:
         raise BadInput(f"{given}: unpacks to {total >> 20} MB, more than {limits.total_bytes >> 20}")
-    if sum(info.compress_size for info in infos) > given.stat().st_size:
-        raise BadInput(f"{given}: its members overlap, for together they are larger than the zip")
+    if sum(member.packed for member in members) > given.stat().st_size:
+        raise BadInput(f"{given}: its members overlap, for together they are larger than the archive")
 
 
-def _chunks(file: zipfile.ZipFile, member: zipfile.ZipInfo, given: Path) -> Iterator[bytes]:
-    try:
-        with file.open(member) as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
-    except _DAMAGED as problem:
-        raise _refused(given, member, f"cannot be unpacked: {brief(str(problem), _MAX_NAME)}") from None
-
-
-def _refused(given: Path, info: zipfile.ZipInfo, why: str) -> BadInput:
-    return BadInput(f"{given}: member {brief(info.orig_filename, _MAX_NAME)} {why}")
+def _refused(given: Path, member: Member, why: str) -> BadInput:
+    return BadInput(f"{given}: member {brief(member.name, MAX_NAME)} {why}")

@@ -50,11 +50,14 @@ def utc(value: object, where: str) -> datetime:
 
 
 def time_in_name(text: str, form: str, where: str) -> datetime:
-    """The time that a product's name holds, in the form of `datetime.strptime`, as UTC."""
+    """The time that a product's name holds, year first, in the form of `datetime.strptime`, as UTC."""
     try:
         time = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         raise BadInput(f"{where}: {brief(text)} in the product's name is no date and time") from None
+    # strptime takes day 366 of a common year for the first day of the next one.
+    if f"{time:%Y}" != text[:4]:
+        raise BadInput(f"{where}: {brief(text)} in the product's name is a day that its year does not have")
     return _within_years(time, text, where)
 
 
@@ -93,11 +96,6 @@ def counts_per_unit(scales: list[float]) -> int:
 def added_counts(offset: float, per_unit: int) -> int:
     """What is added to a stored integer whose scale is 1 / `per_unit`; rounded half up, as the counts would be."""
     return math.floor(offset * per_unit + 0.5)
-
-
-def copernicus_credit(sensed: datetime) -> str:
-    """The attribution that the Sentinel data terms ask for."""
-    return f"Contains modified Copernicus Sentinel data {sensed.year}"
 
 
 def brief(value: object, length: int = 60) -> str:

@@ -1,16 +1,21 @@
-"""What a raster file says about itself, where the product cannot: shape and whether it knows its place."""
+"""What a raster file says about itself, where the product cannot: shape, place, tags, scale."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 # The file is untrusted: drivers that follow references to other files are left out. Many a JPEG 2000 is called .tif.
 _DRIVERS = ("GTiff", "JP2OpenJPEG")
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +26,42 @@ class Header:
     """Rows and columns."""
     is_placed: bool
     """True where the file has a coordinate reference system."""
+    tags: Mapping[str, str]
+    """Metadata of the file, keys in upper case."""
 
 
 def read_header(path: Path) -> Header | None:
     """The header of a file, or None where it is no raster: who needs its pixels will say so."""
+    headers = (_seen(str(path), driver, _header) for driver in _DRIVERS)
+    return next((header for header in headers if header is not None), None)
+
+
+def read_scaling(source: str) -> tuple[float, float] | None:
+    """Scale and offset of a NetCDF variable by its CF attributes, 1 and 0 where it has none; None as above.
+
+    `source` is the name by which GDAL knows the variable, as `Raster.source` gives it.
+    """
+    return _seen(source, "netCDF", _scaling)
+
+
+def _header(dataset: Any) -> Header:
+    tags = {key.upper(): value for key, value in dataset.tags().items()}
+    return Header((int(dataset.height), int(dataset.width)), dataset.crs is not None, tags)
+
+
+def _scaling(dataset: Any) -> tuple[float, float]:
+    return (float(dataset.scales[0]), float(dataset.offsets[0]))
+
+
+def _seen(source: str, driver: str, look: Callable[[Any], Found]) -> Found | None:
+    """What there is to see in an opened file, or None where this driver cannot open it."""
     with (
         warnings.catch_warnings(),
         rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO", CPL_LOG_ERRORS="OFF"),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        headers = (_header(path, driver) for driver in _DRIVERS)
-        return next((header for header in headers if header is not None), None)
-
-
-def _header(path: Path, driver: str) -> Header | None:
-    try:
-        with rasterio.open(path, driver=driver) as dataset:
-            return Header((int(dataset.height), int(dataset.width)), dataset.crs is not None)
-    except (RasterioError, OSError, ValueError):
-        return None
+        try:
+            with rasterio.open(source, driver=driver) as dataset:
+                return look(dataset)
+        except (RasterioError, CPLE_BaseError, OSError, RuntimeError, ValueError, LookupError):
+            return None

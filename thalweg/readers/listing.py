@@ -101,10 +101,14 @@ class Listing:
         """The one file that matches a pattern without groups, or None."""
         return self.groups(pattern).get(())
 
+    def fetch(self, file: str) -> Path | None:
+        """Where one of its files is, unpacked if need be; None where there is none."""
+        return self.store.fetch(self._inside(file))
+
     def xml(self, pattern: re.Pattern[str], root: str) -> XmlFile | None:
         """The one XML file that matches, parsed, or None where there is none; `root` ends the name of its root."""
         file = self.only(pattern)
-        path = self.store.fetch(self._inside(file)) if file else None
+        path = self.fetch(file) if file else None
         return read_xml(path, self.label(file), root) if file and path else None
 
     def xml_beside(self, names: tuple[str, ...], root: str) -> XmlFile | None:
@@ -131,7 +135,19 @@ class Format:
     """Glob patterns of the files that its reader looks at."""
     read: Callable[[Listing], Granule]
     """The reader."""
+    raster: re.Pattern[str] | None = None
+    """Name of one of its rasters, group 1 that of the product, where products also come as loose files."""
 
     def open(self, name: str, given: Path, store: Store, folder: str) -> Granule:
         """Read the product of this name."""
         return self.read(Listing(name, given, store, folder, store.names(folder, self.listed)))
+
+    def open_loose(self, name: str, given: Path, store: Store) -> Granule:
+        """Read the product of this name, whose files lie among others at the top of `store`."""
+        files = tuple(file for file in store.names("", self.listed) if file.startswith(name))
+        return self.read(Listing(name, given, store, "", files))
+
+    def product_of(self, file: str) -> str | None:
+        """Name of the product that a loose raster belongs to, or None for any other file."""
+        match = self.raster.fullmatch(file) if self.raster else None
+        return match[1] if match else None

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 
 from thalweg.bands import SENTINEL2
+from thalweg.credit import sensor_credit
 from thalweg.errors import BadInput
 from thalweg.granule import BandFile, Granule
 from thalweg.masks import CLD, MaskFile
 from thalweg.raster import Raster
 from thalweg.readers.facts import (
     MAX_QUANTIFICATION,
-    copernicus_credit,
     mgrs_tile,
     percent,
     scaled_band,
@@ -63,7 +63,7 @@ def read_maja(listing: Listing) -> Granule:
             MaskFile("cld", Raster(listing.path(file)), CLD) for file in listing.groups(_CLOUDS).values()
         ),
         expected=_expected(),
-        attribution=copernicus_credit(sensed),
+        attribution=sensor_credit(platform, sensed),
     )
     return _with_header(granule, header) if header else granule
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from thalweg.bands import OLI, SENTINEL2
+from thalweg.credit import sensor_credit
 from thalweg.errors import BadInput
 from thalweg.granule import BandFile, Granule
-from thalweg.masks import CLM, EDG, MG2, SAT, MaskFile
+from thalweg.masks import CLM, EDG, MG2, SAT, MaskFile, saturation
 from thalweg.raster import Raster
 from thalweg.readers.facts import (
     MAX_QUANTIFICATION,
-    copernicus_credit,
     mgrs_tile,
     percent,
     scaled_band,
@@ -37,6 +37,8 @@ _METADATA = re.compile(r"[^/]*_MTD_ALL\.xml", re.IGNORECASE)
 
 _CORRECTIONS = {"FRE": "flat", "SRE": "surface"}
 _LEGENDS = {"CLM": CLM, "MG2": MG2, "EDG": EDG, "SAT": SAT}
+# Bands by group of files, in the order of their bits in the saturation masks.
+_GROUPS = {"R1": ("B2", "B3", "B4", "B8"), "R2": ("B5", "B6", "B7", "B8A", "B11", "B12"), "XS": tuple(OLI)}
 _NODATA = -10000
 # The 60 m bands are not part of the product.
 _ROLES = {native: role for native, role in SENTINEL2.items() if native not in ("B1", "B9", "B10")}
@@ -76,11 +78,11 @@ def read_muscate(listing: Listing) -> Granule:
         platform=sensor.platform,
         level="L2A",
         bands=bands,
-        masks=_masks(listing),
+        masks=_masks(listing, sensor, xml),
         baseline=fields["version"],
         on_mgrs=on_mgrs,
         expected=_expected(sensor),
-        attribution=_credit(sensor, sensed),
+        attribution=sensor_credit(sensor.platform, sensed),
     )
     return _with_metadata(granule, xml) if xml else granule
 
@@ -123,12 +125,35 @@ def _packing(sensor: Sensor, xml: XmlFile | None) -> tuple[float, int]:
     return declared or sensor.quantification, nodata
 
 
-def _masks(listing: Listing) -> tuple[MaskFile, ...]:
-    files = listing.groups(_MASK)
-    return tuple(
-        MaskFile(kind.lower(), Raster(listing.path(file)), _LEGENDS[kind])
-        for (kind, _), file in files.items()
-    )
+def _masks(listing: Listing, sensor: Sensor, xml: XmlFile | None) -> tuple[MaskFile, ...]:
+    masks = []
+    for (kind, group), file in listing.groups(_MASK).items():
+        raster = Raster(listing.path(file))
+        if kind == "SAT":
+            masks.append(saturation(f"sat_{group.lower()}", raster, _saturation_bits(sensor, group, xml)))
+        else:
+            masks.append(MaskFile(kind.lower(), raster, _LEGENDS[kind]))
+    return tuple(masks)
+
+
+def _saturation_bits(sensor: Sensor, group: str, xml: XmlFile | None) -> dict[str, int]:
+    """Role to bit in the saturation mask of a group: as the metadata numbers them, from 1, else in their order."""
+    declared = _bit_numbers(xml) if xml else {}
+    return {
+        sensor.roles[native]: 1 << declared.get(native, position) - 1
+        for position, native in enumerate(_GROUPS[group], start=1)
+    }
+
+
+def _bit_numbers(xml: XmlFile) -> dict[str, int]:
+    where = xml.where("Saturation", "MASK_FILE", "bit_number")
+    return {
+        file.get("band_id", ""): whole(file.get("bit_number"), where, 1, 8)
+        for mask in xml.elements("Mask")
+        if mask.findtext("Mask_Properties/NATURE") == "Saturation"
+        for file in mask.iterfind("Mask_File_List/MASK_FILE")
+        if file.get("bit_number") is not None
+    }
 
 
 def _with_metadata(granule: Granule, xml: XmlFile) -> Granule:
@@ -178,12 +203,6 @@ def _expected(sensor: Sensor) -> dict[str, str]:
         for meaning in legend
     }
     return {**bands, **masks}
-
-
-def _credit(sensor: Sensor, sensed: datetime) -> str:
-    if sensor.platform.startswith("S2"):
-        return copernicus_credit(sensed)
-    return f"Landsat-{sensor.platform[1]} data courtesy of the U.S. Geological Survey"
 
 
 FORMAT = Format(

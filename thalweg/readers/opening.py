@@ -12,20 +12,20 @@ from pathlib import Path
 
 from thalweg.errors import BadInput, BadParameters, MissingInput
 from thalweg.granule import Granule
-from thalweg.readers import maja, muscate, safe
-from thalweg.readers.archive import Archive, opened_archive
-from thalweg.readers.listing import Folder, Format
+from thalweg.readers import hls, landsat, maja, muscate, safe
+from thalweg.readers.archive import Archive, is_archive, opened_archive
+from thalweg.readers.listing import Folder, Format, Store
 from thalweg.readers.stac import find_item, read_stac
 from thalweg.readers.stack import read_stack
 
-FORMATS: tuple[Format, ...] = (safe.FORMAT, maja.FORMAT, muscate.FORMAT)
+FORMATS: tuple[Format, ...] = (safe.FORMAT, maja.FORMAT, muscate.FORMAT, hls.FORMAT, landsat.FORMAT)
 """Products that are folders, by name; the first that matches wins."""
 
 FORMS = (*(format.form for format in FORMATS), "a STAC item (.json, or its folder)", "a raster stack (.yaml)")
 """What is recognised, for messages and documentation."""
 
 Wanted = Callable[[str, str], bool]
-"""Says of a band (role, key) or a mask (kind, empty key) whether it is to be unpacked from a zip."""
+"""Says of a band (role, key) or a mask (kind, empty key) whether it is to be unpacked from an archive."""
 
 _DISK = {errno.ENOSPC, errno.EDQUOT}
 
@@ -45,23 +45,23 @@ def open_granule(path: str | Path) -> Granule:
     with _readable(given):
         if given.is_dir():
             return _open_folder(given)
-        if _is_zip(given):
+        if is_archive(given):
             raise BadInput(
-                f"{given}: a zip must be unpacked first", advice="Open it with `thalweg.readers.opened`."
+                f"{given}: an archive must be unpacked first", advice="Open it with `thalweg.readers.opened`."
             )
         return _open_file(given)
 
 
 @contextmanager
 def opened(path: str | Path, scratch: Path | None = None, wanted: Wanted = everything) -> Iterator[Granule]:
-    """The granule of any product; what a zip holds of it is unpacked into a private folder and removed at the end.
+    """The granule of any product; what an archive holds of it is unpacked into a private folder, removed at the end.
 
     `scratch` is the folder in which the private one is made (None: the system's), `wanted` says which bands and masks
-    are unpacked; the others are left out of the granule. Raises as `open_granule` does, BadInput for a zip that is
-    damaged or malicious, DiskFull where it would not fit.
+    are unpacked; the others are left out of the granule. Raises as `open_granule` does, BadInput for an archive that
+    is damaged or malicious, DiskFull where it would not fit.
     """
     given = _existing(path)
-    if not _is_zip(given):
+    if not is_archive(given):
         yield open_granule(given)
         return
     folder = _private_folder(scratch)
@@ -99,22 +99,39 @@ def _readable(given: Path) -> Iterator[None]:
         ) from problem
 
 
-def _is_zip(given: Path) -> bool:
-    return given.suffix.lower() == ".zip" and given.is_file()
-
-
 def _open_folder(given: Path) -> Granule:
     for place in (given, given.resolve()):
         format = _format_of(place.name)
         if format is not None:
             return format.open(place.name, given, Folder(place.parent), place.name)
+    loose = _loose_product(given, Folder(given))
+    if loose is not None:
+        name, format = loose
+        return format.open_loose(name, given, Folder(given))
     item = find_item(given)
     if item is None:
         raise _unrecognised(given)
     return read_stac(item, given)
 
 
+def _loose_product(given: Path, store: Store) -> tuple[str, Format] | None:
+    """Name and format of the one product whose files lie loose at the top of a folder or archive, or None."""
+    names = store.names("", ("*",))
+    found = {name: format for format in FORMATS for file in names if (name := format.product_of(file))}
+    if len(found) > 1:
+        raise BadInput(
+            f"{given}: holds several products, {' and '.join(sorted(found)[:2])}",
+            advice="Give the path of one of the rasters of one product.",
+            id="SNOW-IN-02",
+        )
+    return next(iter(found.items()), None)
+
+
 def _open_file(given: Path) -> Granule:
+    for format in FORMATS:
+        name = format.product_of(given.name)
+        if name is not None:
+            return replace(format.open_loose(name, given.parent, Folder(given.parent)), path=given)
     suffix = given.suffix.lower()
     if suffix == ".json":
         return read_stac(given, given)
@@ -138,7 +155,7 @@ def _unrecognised(given: Path) -> BadInput:
 
 
 def _open_archive(given: Path, archive: Archive) -> Granule:
-    """The product in a zip: a folder at its top, else the zip's own name says what lies at its top."""
+    """The product in an archive: a folder at its top, else files that lie loose there, by their names or its own."""
     found = [(name, format) for name in sorted(archive.tops()) if (format := _format_of(name))]
     folders = [(name, format) for name, format in found if archive.names(name, ())]
     if len(folders) > 1:
@@ -147,10 +164,14 @@ def _open_archive(given: Path, archive: Archive) -> Granule:
     if folders:
         name, format = folders[0]
         return format.open(name, given, archive, name)
-    format_of_zip = _format_of(given.stem)
-    if format_of_zip is None:
+    loose = _loose_product(given, archive)
+    if loose is not None:
+        name, format = loose
+        return format.open_loose(name, given, archive)
+    by_own_name = _format_of(given.stem)
+    if by_own_name is None:
         raise _unrecognised(given)
-    return format_of_zip.open(given.stem, given, archive, "")
+    return by_own_name.open(given.stem, given, archive, "")
 
 
 def _unpacked(granule: Granule, archive: Archive, wanted: Wanted) -> Granule:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from thalweg.bands import SENTINEL2, sentinel2_role
+from thalweg.credit import sensor_credit
 from thalweg.errors import BadInput
 from thalweg.granule import BandFile, Granule, Level
 from thalweg.masks import CLASSI, SCL, MaskFile
@@ -14,7 +15,6 @@ from thalweg.raster import Raster
 from thalweg.readers.facts import (
     MAX_QUANTIFICATION,
     baseline_in_name,
-    copernicus_credit,
     mgrs_tile,
     percent,
     scaled_band,
@@ -102,7 +102,7 @@ def read_safe(listing: Listing) -> Granule:
         baseline=baseline_in_name(match["baseline"]),
         orbit=int(match["orbit"]),
         expected=_expected(level),
-        attribution=copernicus_credit(sensed),
+        attribution=sensor_credit(match["platform"].upper(), sensed),
     )
     return _with_metadata(granule, listing, xml)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from thalweg.bands import SENTINEL2
+from thalweg.credit import sensor_credit
 from thalweg.errors import BadInput
 from thalweg.granule import BandFile, Granule, Level, Sun
 from thalweg.masks import SCL, MaskFile
@@ -16,7 +17,6 @@ from thalweg.readers.facts import (
     added_counts,
     baseline_in_name,
     brief,
-    copernicus_credit,
     counts_per_unit,
     mgrs_tile,
     number,
@@ -83,7 +83,7 @@ def read_stac(path: Path, given: Path) -> Granule:
         cloud_cover=_cloud_cover(item),
         item=_reference(item),
         expected=_expected(assets, classes),
-        attribution=copernicus_credit(sensed),
+        attribution=sensor_credit(_platform(item), sensed),
     )
 
 

@@ -77,13 +77,16 @@ def read_item(path: Path) -> StacItem:
     return StacItem(path, content, properties, assets)
 
 
-def parse_json(path: Path) -> object:
-    """The content of a JSON file; BadInput where it is damaged. NaN and Infinity are no JSON."""
-    content = read_metadata(path, str(path))
+def parse_json(path: Path, label: str = "") -> object:
+    """The content of a JSON file; BadInput where it is damaged. NaN and Infinity are no JSON.
+
+    `label` is how messages call the file, where not by its path.
+    """
+    content = read_metadata(path, label or str(path))
     try:
         return json.loads(content, parse_constant=_refuse)
     except (ValueError, RecursionError) as problem:
-        raise BadInput(f"{path}: is no readable JSON: {str(problem)[:200]}") from None
+        raise BadInput(f"{label or path}: is no readable JSON: {str(problem)[:200]}") from None
 
 
 def is_item(content: object) -> bool:

@@ -18,6 +18,7 @@ from thalweg.granule import BandFile, Granule, Level, Sun
 from thalweg.masks import MEANINGS, Codes, MaskFile
 from thalweg.raster import Raster, Reflectance
 from thalweg.readers.facts import added_counts, brief, counts_per_unit, mgrs_tile, number, utc, whole
+from thalweg.readers.header import read_scaling
 from thalweg.readers.sun import AZIMUTH, ZENITH
 from thalweg.readers.yamlfile import Section, read_yaml, unknown
 
@@ -54,6 +55,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*", re.ASCII)
 """What a variable of a NetCDF file may be called."""
 
 _HUGE = 3.5e38
+_SCALES, _OFFSETS = (1e-9, 1e9), (-1e9, 1e9)
 _MAX_BAND = 65535
 _MAX_CODE = 65535
 
@@ -160,10 +162,21 @@ def _role(bands: Section, role: str, top: Section, folder: Path) -> dict[str, Ra
 def _raster(section: Section, top: Section, folder: Path) -> Raster:
     section.check_keys(BAND_KEYS)
     raster = _source(section, top, folder)
-    scale = _inherited(section, top, "scale", 1e-9, 1e9)
-    offset = _inherited(section, top, "offset", -1e9, 1e9)
-    return replace(
-        raster, scale=1.0 if scale is None else scale, offset=offset or 0.0, nodata=_nodata(section, top)
+    scale, offset = _scaling(section, top, raster)
+    return replace(raster, scale=scale, offset=offset, nodata=_nodata(section, top))
+
+
+def _scaling(section: Section, top: Section, raster: Raster) -> tuple[float, float]:
+    """Scale and offset: what the YAML says, else what a NetCDF variable says itself, else 1 and 0."""
+    scale = _inherited(section, top, "scale", *_SCALES)
+    offset = _inherited(section, top, "offset", *_OFFSETS)
+    if raster.variable is None or (scale is not None and offset is not None):
+        return 1.0 if scale is None else scale, offset or 0.0
+    own = read_scaling(raster.source) or (1.0, 0.0)
+    where = f"{raster.path}: {raster.variable}"
+    return (
+        number(own[0], f"{where}: scale_factor", *_SCALES) if scale is None else scale,
+        number(own[1], f"{where}: add_offset", *_OFFSETS) if offset is None else offset,
     )
 
 

@@ -1,0 +1,234 @@
+"""What the water-quality pass computes, as tables: algorithms, blends of them, products, coefficients of a sensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.kernels.reflectance import Kind, Numbers, kind_of
+
+BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8A", "B8", "B11", "B12")
+"""Rows of a batch, in the names of Sentinel-2; the first 4, 5, 7 or 8 of them are what whole-spectrum kernels take."""
+
+Rows = Callable[..., Any]
+"""A row kernel: ``rows(*bands, *coefficients, out)``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Algorithm:
+    """One formula on named bands, with its coefficients."""
+
+    bands: tuple[str, ...]
+    """Bands in the order of the kernel's arguments."""
+    value: Rows
+    """Fills one number per pixel, NaN for no value."""
+    coefficients: tuple[Any, ...] = ()
+    """Numbers, or tables, that follow the bands."""
+    gradient: Rows | None = None
+    """Given the value before `out`, fills the derivatives by each band as rows; None: central differences."""
+    mark: Rows | None = None
+    """Sets bits of `blend` for poles and clamps: takes the component's weight and the marks instead of `out`."""
+    declared: Kind | None = None
+    """What a function takes whose arguments are plain numbers; for a kernel of ours its annotation says so."""
+
+    @property
+    def kind(self) -> Kind:
+        """Reflectance that the formula takes; TypeError if declaration and annotation differ or both are missing."""
+        return kind_of(self.value, self.declared)
+
+    @property
+    def components(self) -> tuple[Algorithm, ...]:
+        """Itself: what a blend has several of."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How the components of a blend share each pixel."""
+
+    bands: tuple[str, ...]
+    """Bands in the order of the kernel's arguments."""
+    rows: Rows
+    """Fills one row of weights per component."""
+    coefficients: tuple[float, ...] = ()
+    """Limits between which the weights change."""
+    by_type: bool = False
+    """Whether the kernel also takes the shares of the optical water types, after the bands."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blend:
+    """Several algorithms that share pixels by weights: a switch between branches, or a blend of components."""
+
+    components: tuple[Algorithm, ...]
+    """Branches, the low one first."""
+    weights: Weights
+    """Their shares."""
+    drops: bool = False
+    """Whether a component without value leaves its share to the others; else the pixel has no value."""
+    threshold: float = 0.0
+    """Share above which a component counts as having a part in the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A layer with a range, flags and an uncertainty."""
+
+    name: str
+    """Name of the layer."""
+    algorithm: Algorithm | Blend
+    """What computes it."""
+    lowest: float
+    """Least value that is kept."""
+    highest: float
+    """Greatest value that is kept."""
+    outside: int = 0
+    """Flag of a value outside the range."""
+    absent: int = 0
+    """Flag of a pixel without value; 0 for a layer that sets no flags."""
+    blended: int = 0
+    """Flag of a value that several components made."""
+    logarithmic: bool = False
+    """Whether the uncertainty is that of log10(value)."""
+    error: float = 0.0
+    """The algorithm's own sigma, in units of log10."""
+    errors: tuple[float, ...] = ()
+    """That of each component of a blend; empty where `error` stands for all."""
+    domain: tuple[Algorithm, float, float] | None = None
+    """A variable and its limits, beyond which the formula does not hold."""
+    needs_sun: bool = False
+    """Whether there is no value where the sun is below 5 degrees."""
+    strict: bool = False
+    """Whether the range is the formula's own, so that no policy keeps what is outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaterTypes:
+    """Table of the optical water types of a sensor."""
+
+    wavelengths: Numbers
+    """Of the eight bands, nm."""
+    polynomial: Numbers
+    """Of the apparent visible wavelength, lowest power first."""
+    box_cox: float
+    """Exponent of the transformed area."""
+    means: Numbers
+    """Types x 3."""
+    inverses: Numbers
+    """Types x 6, from `owt.inverse_covariances`."""
+    groups: NDArray[np.uint8]
+    """Component of chlorophyll that each type takes: 0 blue-green, 1 blend, 2 red edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Table of the hue of a sensor."""
+
+    weights: Numbers
+    """3 x bands: X, Y and Z from the first bands."""
+    polynomial: Numbers
+    """Correction of alpha / 100, highest power first."""
+    domain: tuple[float, float]
+    """Limits of alpha between which the correction varies, degrees."""
+    limits: Numbers
+    """Hues that part the Forel-Ule classes, falling (`colour.class_limits`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Table of spectra, of which the nearest by angle is looked for."""
+
+    index: str
+    """Layer of its number, 1 and up; 0 for none."""
+    distance: str
+    """Layer of the negative angle over pi; nearer to 0 is better."""
+    spectra: Numbers
+    """Types x 7, each of length 1 (`owt.unit_templates`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that the pass computes, for one sensor and one set of parameters."""
+
+    layers: frozenset[str]
+    """Names of the layers that are wanted."""
+    products: tuple[Product, ...] = ()
+    """Products whose flags are always set: chla, spm, tur, acdom440, and zsd where QAA does not give it."""
+    floating: Algorithm | None = None
+    """The floating-algae index."""
+    types: WaterTypes | None = None
+    """None where the sensor lacks a band for them."""
+    water: Numbers | None = None
+    """Pure water's absorption and backscattering (`transparency`); None where the sensor lacks 443 nm."""
+    hue: Colour | None = None
+    """None where the sensor lacks a band for it."""
+    extra: tuple[Product, ...] = ()
+    """Single algorithms and indices asked for by name; they set no flag."""
+    templates: tuple[Templates, ...] = ()
+    """Tables of spectra that each pixel is compared with by angle."""
+    keep: bool = False
+    """Whether values outside a range are kept."""
+    floor: tuple[float, ...] = (5e-4,) * len(BANDS)
+    """Least sigma of R per band, sr-1."""
+    relative: tuple[float, ...] = (0.05,) * len(BANDS)
+    """Relative sigma of R per band."""
+    errors: Mapping[str, float] = field(default_factory=dict)
+    """Own sigma of kd490, zsd and hue, in units of log10."""
+    kd490_range: tuple[float, float] = (0.01, 20.0)
+    """Range of kd490, m-1."""
+    zsd_range: tuple[float, float] = (0.05, 60.0)
+    """Range of the Secchi depths, m."""
+    greatest_rrs: float = 0.2
+    """R above which a pixel is saturated, sr-1."""
+    floating_least: float = 0.02
+    """Floating-algae index above which algae float."""
+    floating_red: float = 0.08
+    """rho of red below which they are algae."""
+    bloom_limits: tuple[float, float, float] = (3.0, 12.0, 24.0)
+    """Chlorophyll at which a bloom class begins, mg m-3."""
+
+    @property
+    def secchi_by_water(self) -> bool:
+        """Whether zsd comes with the attenuation, and is not one of the products."""
+        return all(product.name != "zsd" for product in self.products)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The derivatives of an algorithm or blend, in the order of the bands."""
+
+    table: NDArray[np.int64]
+    """Columns of row, component and band (`uncertainty.add_propagated`)."""
+    factors: Numbers
+    """What turns each derivative into one by R."""
+
+    @property
+    def bands(self) -> list[int]:
+        """Rows of a batch that occur."""
+        return sorted(set(self.table[2].tolist()))
+
+
+@cache
+def terms_of(components: tuple[Algorithm, ...]) -> Terms:
+    """The derivatives by each band of each component; rows are counted through all components."""
+    found: list[tuple[int, int, int, float]] = []
+    for number, component in enumerate(components):
+        factor = math.pi if component.kind == "rho" else 1.0
+        for band in component.bands:
+            found.append((BANDS.index(band), len(found), number, factor))
+    found.sort()
+    columns = [(row, number, band) for band, row, number, _ in found]
+    factors = np.array([factor for *_, factor in found])
+    return Terms(np.ascontiguousarray(np.array(columns, np.int64).T), factors)
+
+
+@cache
+def leading_terms(count: int) -> Terms:
+    """The derivatives of one quantity by the first bands."""
+    return Terms(np.array([range(count), [0] * count, range(count)], np.int64), np.ones(count))

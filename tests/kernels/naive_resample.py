@@ -1,0 +1,72 @@
+"""Resampling as the specification of the snow chain says it (2.2 and 2.3), pixel by pixel, in exact fractions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+Array = np.ndarray
+HALF = Fraction(1, 2)
+
+
+def cubic(t: Fraction) -> Fraction:
+    t = abs(t)
+    if t <= 1:
+        return Fraction(3, 2) * t**3 - Fraction(5, 2) * t**2 + 1
+    if t < 2:
+        return -HALF * t**3 + Fraction(5, 2) * t**2 - 4 * t + 2
+    return Fraction(0)
+
+
+def triangle(t: Fraction) -> Fraction:
+    return max(Fraction(0), 1 - abs(t))
+
+
+def weights(target: int, scale: Fraction, size: int, shape: Callable[[Fraction], Fraction]) -> dict[int, Fraction]:
+    centre = (target + HALF) * scale
+    found = {k: shape((k + HALF - centre) / scale) for k in range(size)}
+    return {k: weight for k, weight in found.items() if weight}
+
+
+def reduce_image(
+    image: Array, valid: Array, shape: tuple[int, int], kind: Callable[[Fraction], Fraction], nodata: int
+) -> Array:
+    """`image` on `shape` pixels: weighted means of valid pixels, nodata where the pixel under the centre is not valid."""
+    scales = [Fraction(size, target) for size, target in zip(image.shape, shape, strict=True)]
+    out = np.full(shape, nodata)
+    for i in range(shape[0]):
+        down = weights(i, scales[0], image.shape[0], kind)
+        for j in range(shape[1]):
+            across = weights(j, scales[1], image.shape[1], kind)
+            centre = math.floor((i + HALF) * scales[0]), math.floor((j + HALF) * scales[1])
+            pairs = [(y, x, v * w) for y, v in down.items() for x, w in across.items() if valid[y, x]]
+            total = sum((weight for *_, weight in pairs), Fraction(0))
+            if valid[centre] and abs(total) > Fraction(1, 10**6):
+                value = sum((weight * int(image[y, x]) for y, x, weight in pairs), Fraction(0)) / total
+                out[i, j] = min(max(math.floor(value + HALF), -32768), 32767)
+    return out
+
+
+def reduce_cubic(image: Array, factor: int, nodata: int) -> Array:
+    shape = (image.shape[0] // factor, image.shape[1] // factor)
+    return reduce_image(image, image != nodata, shape, cubic, nodata)
+
+
+def coarse_band(band: Array, excluded: Array, shape: tuple[int, int], nodata: int) -> Array:
+    return reduce_image(band, (band != nodata) & ~excluded, shape, triangle, nodata)
+
+
+def coarse_line(i: int, size: int, coarse: int) -> int:
+    return math.floor((i + HALF) * coarse / size)
+
+
+def coarse_line_lis(i: int, axis: int, shape: tuple[int, int], coarse: tuple[int, int], pixel: float) -> int:
+    height, width = shape
+    p = math.sqrt((width * pixel) ** 2 + (height * pixel) ** 2) / math.sqrt(coarse[1] ** 2 + coarse[0] ** 2)
+    length = shape[axis] * pixel
+    extent = math.trunc(length / p + 0.5) * p
+    line = math.floor((i + 0.5) * (extent / shape[axis]) / (length / coarse[axis]))
+    return -1 if line >= coarse[axis] else line
