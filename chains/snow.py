@@ -26,6 +26,7 @@ from thalweg.errors import BadInput, BadParameters, NoData
 from thalweg.granule import Sun, SunGrid
 from thalweg.inputs import NO_DATA, Band, Codes, Input, Mask, Static
 from thalweg.kernels import components, fraction, relief, resample, snowline
+from thalweg.kernels import kept as candidates
 from thalweg.kernels import snow as detection
 from thalweg.parameters import Within
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from thalweg.granule import Granule
     from thalweg.scene import Scene, Tileful
+
+    Bands = tuple[NDArray[np.int16], NDArray[np.int16]]
 
 
 LIS = "lis-1.11"
@@ -306,7 +309,22 @@ def survey(scene: Scene, parameters: Snow) -> Noted:
     centre = np.zeros(shape, np.uint8)
     top, height = scene.rows[0], scene.grid.shape[0]
     resample.accumulate_coarse(scene.red, state, detection.WATER, top, height, NO_DATA, *sums.values(), centre)
-    return Noted({"state": state, "green": scene.green, "swir16": scene.swir16}, {**sums, "centre": centre})
+    kept = {name: pack(state, scene[name]) for name in ("green", "swir16")}
+    return Noted({"state": state, **kept}, {**sums, "centre": centre})
+
+
+def pack(state: NDArray[np.uint16], counts: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The counts of the pixels that may become snow."""
+    packed = np.empty(candidates.count_candidates(state), np.int16)
+    candidates.pack_candidates(state, counts, packed)
+    return packed
+
+
+def unpack(state: NDArray[np.uint16], packed: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Counts in their places, 0 where snow is impossible."""
+    counts = np.empty(state.shape, np.int16)
+    candidates.unpack_candidates(state, packed, counts)
+    return counts
 
 
 def limits(granule: Granule, parameters: Snow) -> detection.Limits:
@@ -488,7 +506,8 @@ def apply(scene: Scene, parameters: Snow) -> Strip:
     detection.snow_all(scene.state, scene.values.get("slope"), not parameters.lis, snow_all)
     layers = {"seb": seb, "snow_all": snow_all}
     if gives_fraction(parameters, mission_of(scene.granule, parameters)):
-        layers |= (lis_fractions if parameters.lis else fractions)(scene, seb, parameters)
+        bands = (unpack(scene.state, scene.green), unpack(scene.state, scene.swir16))
+        layers |= (lis_fractions if parameters.lis else fractions)(scene, seb, bands, parameters)
     if parameters.write_expert:
         layers |= expert_layers(scene, settled, shadow)
     counts = {f"code_{code}": np.int64(detection.count_code(seb, code)) for code in _COUNTED}
@@ -610,14 +629,14 @@ def checked_sun(granule: Granule, parameters: Snow) -> Sun:
     return Sun(sun.zenith, sun.azimuth, grid)
 
 
-def lis_fractions(scene: Scene, seb: NDArray[np.uint8], parameters: Snow) -> dict[str, NDArray[np.uint8]]:
+def lis_fractions(scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow) -> dict[str, NDArray[np.uint8]]:
     """Fraction and quality layers of `lis-1.11`."""
 
     def layer() -> NDArray[np.uint8]:
         return np.empty(scene.shape, np.uint8)
 
     ndsi, toc, shaded = layer(), layer(), layer()
-    fraction.ndsi_lis(seb, scene.green, scene.swir16, ndsi)
+    fraction.ndsi_lis(seb, *bands, ndsi)
     fraction.fsc_toc_lis(seb, ndsi, fraction.toc_table(*parameters.fsc_toc_eq), toc)
     fraction.fsc_toc_hs_lis(scene.state, toc, shaded)
     layers = {"ndsi": ndsi, "fsc_toc": toc, "fsc_toc_hs": shaded}
@@ -631,7 +650,7 @@ def lis_fractions(scene: Scene, seb: NDArray[np.uint8], parameters: Snow) -> dic
     return {**layers, "fsc_og": ground, "qcflags": flags, "qctoc": toc_class, "qcog": ground_class}
 
 
-def fractions(scene: Scene, seb: NDArray[np.uint8], parameters: Snow) -> dict[str, NDArray[np.uint8]]:
+def fractions(scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow) -> dict[str, NDArray[np.uint8]]:
     """Fraction, uncertainty and quality layers of `default`."""
     tcd = scene.values.get("tcd")
     names = ["ndsi", "fsc_toc", "fsc_toc_unc", "qcflags", "qctoc"]
@@ -640,8 +659,7 @@ def fractions(scene: Scene, seb: NDArray[np.uint8], parameters: Snow) -> dict[st
     fraction.fractions(
         scene.state,
         seb,
-        scene.green,
-        scene.swir16,
+        *bands,
         tcd,
         fraction.canopy_table(parameters.tcd_cap, parameters.tcd_sigma),
         (*parameters.fsc_toc_eq, parameters.fsc_rmse, parameters.fsc_rmse_shaded),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thalweg.kernels.elementary import NAN, power
+from thalweg.kernels.elementary import NAN, exp, ln
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
 
@@ -15,8 +15,10 @@ def band_ratio(upper: Reflectance, lower: Reflectance, factor: float, exponent: 
     green / red; Ficek 2011 (10.5697/oc.53-4.947): 3.65 and -1.93 on green / red.
     """
     for i in range(out.size):
-        value = factor * power(upper[i] / lower[i], exponent)
-        out[i] = value if (upper[i] > 0.0) & (lower[i] > 0.0) else NAN
+        log = ln(upper[i] / lower[i])
+        out[i] = log if (upper[i] > 0.0) & (lower[i] > 0.0) else NAN
+    for i in range(out.size):
+        out[i] = factor * exp(exponent * out[i])
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")

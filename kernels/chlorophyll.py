@@ -1,5 +1,7 @@
 """Chlorophyll-a, mg m-3: blue-green ratio, red edge, and the weights with which the two are blended.
 
+A loop ends at each logarithm, so that several pixels are under way at once, and its second half starts the next.
+
 Row kernels: ``value(*bands, *coefficients, out)``; ``gradient(*bands, *coefficients, value, out)``, which is given the
 value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64, NaN where
 there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation says
@@ -62,8 +64,9 @@ def ocx(
     The unclamped forms take infinite limits.
     """
     for i in range(out.size):
-        x = clamp(_log_ratio(blue[i], green[i]), lowest, highest)
-        out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
+        out[i] = clamp(_log_ratio(blue[i], green[i]), lowest, highest)
+    for i in range(out.size):
+        out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, out[i]))
 
 
 @kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])")
@@ -125,8 +128,9 @@ def ocx3(
 ) -> None:
     """As `ocx` with the greater of two blue bands, or the one that is not missing."""
     for i in range(out.size):
-        x = clamp(_log_ratio(_greatest(coastal[i], blue[i]), green[i]), lowest, highest)
-        out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, x))
+        out[i] = clamp(_log_ratio(_greatest(coastal[i], blue[i]), green[i]), lowest, highest)
+    for i in range(out.size):
+        out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, out[i]))
 
 
 @kernel(
@@ -204,8 +208,10 @@ def ratio_power(
     Source: Gilerson 2010 (10.1364/OE.18.024109).
     """
     for i in range(out.size):
-        value = power(slope * (edge[i] / red[i]) + intercept, exponent)
-        out[i] = value if red[i] > 0.0 else NAN
+        log = ln(slope * (edge[i] / red[i]) + intercept)
+        out[i] = log if red[i] > 0.0 else NAN
+    for i in range(out.size):
+        out[i] = exp(exponent * out[i])
 
 
 @kernel(
@@ -260,8 +266,9 @@ def difference_power(
 ) -> None:
     """(slope x + intercept)^exponent with x as in `difference_polynomial`; no value unless the base is positive."""
     for i in range(out.size):
-        x = _inverse_difference(red[i], edge[i], nir[i])
-        out[i] = power(slope * x + intercept, exponent)
+        out[i] = ln(slope * _inverse_difference(red[i], edge[i], nir[i]) + intercept)
+    for i in range(out.size):
+        out[i] = exp(exponent * out[i])
 
 
 @formula

@@ -17,12 +17,12 @@ from thalweg.kernels.snow import ANY_CLOUD, CLOUD1, SNOW1
 def drop_cloud_patches(
     state: NDArray[np.uint16], radius: int, threshold: float, min_area: int, barred: int
 ) -> int:
-    """Take patches of snow whose surroundings are mostly cloud for cloud, in the whole tile's `state`; gives their number.
+    """Turn patches of snow that cloud surrounds to cloud, in the whole tile's `state`; gives the number of patches.
 
-    The surroundings of a patch are what a disc of `radius` pixels adds to it, without snow. In order, each patch of more
-    than `min_area` pixels whose surroundings hold a share of cloud above `threshold` turns from SNOW1 to CLOUD1, and
-    belongs to the surroundings of those that follow. Pixels with a `barred` bit do not count as surroundings: none in
-    ``lis``, NODATA | WATER otherwise.
+    The surroundings of a patch are what a disc of `radius` pixels adds to it, without snow. In order, each patch of
+    more than `min_area` pixels whose surroundings hold a share of cloud above `threshold` turns from SNOW1 to CLOUD1,
+    and belongs to the surroundings of those that follow. Pixels with a `barred` bit do not count as surroundings: none
+    in ``lis``, NODATA | WATER otherwise.
     """
     rows, starts, stops, first = find_runs(state)
     parents = join_runs(starts, stops, first)
@@ -75,14 +75,14 @@ def _count_runs(row: NDArray[np.uint16]) -> int:
     count = np.int32((row[0] & np.uint16(SNOW1)) != 0)
     for j in range(row.size - 1):
         count += np.int32((row[j + 1] & ~row[j] & np.uint16(SNOW1)) != 0)
-    return count
+    return int(count)
 
 
 @kernel()
 def join_runs(
     starts: NDArray[np.int32], stops: NDArray[np.int32], first: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """For each run the first run, in reading order, of its patch: runs of neighbouring rows that share a column join."""
+    """For each run the first run of its patch: runs of neighbouring rows that share a column join."""
     parents = np.arange(starts.size)
     for i in range(1, first.size - 1):
         above, below = first[i - 1], first[i]

@@ -112,9 +112,9 @@ def qcflags_lis(
     hs: NDArray[np.uint8],
     out: NDArray[np.uint8],
 ) -> None:
-    """QCFLAGS bits: 0 sun too low, 1 sun tangent (bits 0 and 1 of `slope`), 2 water, 3 TCD above 90, 4 snow under cloud.
+    """QCFLAGS: bit 0 sun too low, 1 sun tangent, 2 water, 3 TCD above 90, 4 snow under cloud, 5 no TCD, 6 shaded snow.
 
-    5 TCD undefined, 6 shaded snow. `hs` is FSC-TOC-HS.
+    Bits 0 and 1 are those of `slope`; `hs` is FSC-TOC-HS.
     """
     for i in range(out.shape[0]):
         _flag_ground(state[i], out[i])
@@ -193,12 +193,16 @@ def qc_og_table() -> NDArray[np.uint8]:
 
 def _flag_cost(flags: NDArray[np.int64]) -> NDArray[np.int64]:
     """What the flags common to both qualities take off, in fifths of a percent."""
-    return 250 * (flags & 1) + 150 * (flags >> 1 & 1) + 125 * (flags >> 2 & 1) + 125 * (flags >> 4 & 1)
+    cost: NDArray[np.int64] = (
+        250 * (flags & 1) + 150 * (flags >> 1 & 1) + 125 * ((flags >> 2 & 1) + (flags >> 4 & 1))
+    )
+    return cost
 
 
 def _quality(score: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Class of a score in fifths of a percent: trunc(min(3, 4 - max(0, s / 25))), exactly."""
-    return np.minimum(3, (500 - np.maximum(score, 0)) // 125).astype(np.uint8)
+    classes: NDArray[np.int64] = np.minimum(3, (500 - np.maximum(score, 0)) // 125)
+    return classes.astype(np.uint8)
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[::1], uint8[:, ::1])")

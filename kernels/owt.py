@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import NAN, acos, clamp, exp, power
+from thalweg.kernels.elementary import NAN, acos, clamp, exp, ln
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
@@ -45,8 +45,10 @@ def features(spectrum: Rrs, wavelengths: Numbers, polynomial: Numbers, box_cox: 
         usable = (total > 0.0) & (weighted > 0.0) & (area > 0.0) & (green + red > 0.0)
         wavelength = p0 + x * (p1 + x * (p2 + x * (p3 + x * (p4 + x * p5))))
         out[0, i] = wavelength if usable else NAN
-        out[1, i] = (power(area, box_cox) - 1.0) / box_cox
+        out[1, i] = ln(area)
         out[2, i] = (green - red) / (green + red)
+    for i in range(spectrum.shape[1]):
+        out[1, i] = (exp(box_cox * out[1, i]) - 1.0) / box_cox
 
 
 @kernel(
@@ -97,12 +99,12 @@ def _compare(
     share: Numbers,
 ) -> None:
     """Take one type into account, passing over segments of pixels that are all far from it."""
-    distance = np.empty(SEGMENT)
+    distance, work = np.empty(SEGMENT), np.empty(SEGMENT)
     for start in range(0, share.size, SEGMENT):
         segment = slice(start, start + SEGMENT)
         near = _measure(found[0, segment], found[1, segment], found[2, segment], mean, inverse, distance)
         if near:
-            _join(distance, code, best[segment], highest[segment], share[segment])
+            _join(distance, code, best[segment], highest[segment], share[segment], work)
 
 
 @kernel()
@@ -123,22 +125,28 @@ def _measure(
 
 
 @kernel()
-def _join(distance: Numbers, code: int, best: NDArray[np.uint8], highest: Numbers, share: Numbers) -> None:
+def _join(
+    distance: Numbers, code: int, best: NDArray[np.uint8], highest: Numbers, share: Numbers, work: Numbers
+) -> None:
     for i in range(share.size):
-        membership = _survival(distance[i])
-        share[i] += membership
-        better = membership > highest[i]
-        best[i] = np.uint8(code) if better else best[i]
-        highest[i] = membership if better else highest[i]
+        work[i] = _survival_scaled(math.sqrt(0.5 * distance[i]))
+    for i in range(share.size):
+        membership = exp(-0.5 * distance[i]) * work[i]
+        work[i] = membership if distance[i] < FAR else 0.0
+    for i in range(share.size):
+        share[i] += work[i]
+        best[i] = np.uint8(code) if work[i] > highest[i] else best[i]
+    for i in range(share.size):
+        highest[i] = work[i] if work[i] > highest[i] else highest[i]
 
 
 @formula
-def _survival(distance: float) -> float:
-    """Chance that a chi-square of three degrees of freedom exceeds `distance`, within 1e-12; 0 from `FAR` and for NaN.
+def _survival_scaled(s: float) -> float:
+    """exp(s^2) erfc(s) + 2/sqrt(pi) s within 1e-12, for s from 0 to 6.4.
 
-    erfc(s) + 2/sqrt(pi) s exp(-s^2) with s^2 = distance / 2; the polynomial is exp(s^2) erfc(s).
+    Times exp(-s^2), this is the chance that a chi-square of three degrees of freedom exceeds 2 s^2. The polynomial, in
+    (s - 3) / (s + 3), is a Chebyshev interpolation of the first term.
     """
-    s = math.sqrt(0.5 * distance)
     t = (s - 3.0) / (s + 3.0)
     tt = t * t
     t4 = tt * tt
@@ -152,8 +160,7 @@ def _survival(distance: float) -> float:
         6.434062508088055e-05 + t * -1.573619944679325e-05
     )
     d = -1.3414363949822149e-05 + t * -2.1567520250357488e-06
-    value = exp(-0.5 * distance) * (a + t4 * (b + t4 * (c + t4 * d)) + _TWO_OVER_ROOT_PI * s)
-    return value if distance < FAR else 0.0
+    return a + t4 * (b + t4 * (c + t4 * d)) + _TWO_OVER_ROOT_PI * s
 
 
 @kernel("void(float64[:, :, ::1], float64[:, ::1])")
@@ -213,11 +220,11 @@ def _write_angles(
         s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
         square = ((s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)) + ((s4 * s4 + s5 * s5) + s6 * s6)
         cosine = clamp(best[i] / math.sqrt(square), -1.0, 1.0)
-        nearest = acos(cosine)
-        angle[i] = nearest if square > 0.0 else NAN
-        number[i] = number[i] if square > 0.0 else 0.0
+        angle[i] = cosine if square > 0.0 else NAN
     for i in range(angle.size):
-        index[i] = np.uint8(number[i])
+        index[i] = np.uint8(number[i] if angle[i] == angle[i] else 0.0)
+    for i in range(angle.size):
+        angle[i] = acos(angle[i])
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1])")

@@ -9,7 +9,6 @@ enough that the memory does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels import blend, colour, indices, owt, quality_flags, transparency, uncertainty
-from thalweg.kernels.recipe import BANDS, Algorithm, Blend, Product, Recipe, Terms, leading_terms, terms_of
-from thalweg.kernels.reflectance import Kind, Numbers, Rho, Rrs, kind_of, to_rho
+from thalweg.kernels.recipe import (
+    BANDS,
+    Algorithm,
+    Blend,
+    Product,
+    Recipe,
+    Terms,
+    Weights,
+    leading_terms,
+    terms_of,
+)
+from thalweg.kernels.reflectance import Numbers, Rho, Rrs, to_rho
 
 TESTED = 9
 """Bands that are tested for negative and saturated values: all but the short-wave infrared."""
@@ -42,32 +51,41 @@ class Batch:
     """Name to values; code layers are uint8."""
     shares: Numbers | None = None
     """Memberships of the water types by component, NaN where unclassified."""
-    rho: dict[str, Rho] = field(default_factory=dict)
-    """pi R of the bands that were asked for."""
+    size: int = field(init=False)
+    """Pixels."""
     variances: Numbers = field(init=False)
     """Variance of R; filled in the rows that were asked for."""
     doubted: set[int] = field(default_factory=set)
     """Those rows."""
     whole: Numbers = field(init=False)
     """The share of an algorithm that is alone."""
+    rho: dict[str, Rho] = field(default_factory=dict)
+    """pi R of the bands that were asked for."""
+    inputs: dict[Algorithm | Weights, list[Rrs | Rho]] = field(default_factory=dict)
+    """Bands of what was computed."""
 
     def __post_init__(self) -> None:
+        self.size = self.words.size
         self.variances = np.empty_like(self.rrs)
         self.whole = np.ones((1, self.size))
 
-    @property
-    def size(self) -> int:
-        """Pixels."""
-        return self.words.size
+    def bands_of(self, user: Algorithm | Weights) -> list[Rrs | Rho]:
+        """The bands that a kernel takes, each as the reflectance that it wants."""
+        if user not in self.inputs:
+            take = self.as_rho if user.kind == "rho" else self.as_rrs
+            self.inputs[user] = [take(band) for band in user.bands]
+        return self.inputs[user]
 
-    def band(self, name: str, kind: Kind) -> Rrs | Rho:
-        """A band as the reflectance that a formula takes."""
-        if kind != "rho":
-            return Rrs(self.rrs[_ROWS[name]])
-        if name not in self.rho:
-            self.rho[name] = Rho(np.empty(self.size))
-            to_rho(self.rrs[_ROWS[name]], self.rho[name])
-        return self.rho[name]
+    def as_rrs(self, band: str) -> Rrs:
+        """A band as R."""
+        return Rrs(self.rrs[_ROWS[band]])
+
+    def as_rho(self, band: str) -> Rho:
+        """A band as rho."""
+        if band not in self.rho:
+            self.rho[band] = Rho(np.empty(self.size))
+            to_rho(self.rrs[_ROWS[band]], self.rho[band])
+        return self.rho[band]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +137,7 @@ def evaluate(algorithm: Algorithm | Blend, batch: Batch) -> Estimate:
     """The value of every pixel, with those of the components and their shares."""
     values = np.empty((len(algorithm.components), batch.size))
     for component, row in zip(algorithm.components, values, strict=True):
-        component.value(*_bands(batch, component.bands, component.kind), *component.coefficients, row)
+        component.value(*batch.bands_of(component), *component.coefficients, row)
     if isinstance(algorithm, Algorithm):
         return Estimate(values[0], values, batch.whole)
     weights, value = _weigh(algorithm, batch), np.empty(batch.size)
@@ -129,16 +147,11 @@ def evaluate(algorithm: Algorithm | Blend, batch: Batch) -> Estimate:
     return Estimate(value, values, weights)
 
 
-def _bands(batch: Batch, names: Iterable[str], kind: Kind) -> list[Rrs | Rho]:
-    return [batch.band(name, kind) for name in names]
-
-
 def _weigh(algorithm: Blend, batch: Batch) -> Numbers:
     sharing = algorithm.weights
-    bands = _bands(batch, sharing.bands, kind_of(sharing.rows))
     shares = (batch.shares,) if sharing.by_type else ()
     out = np.empty((len(algorithm.components), batch.size))
-    sharing.rows(*bands, *shares, *sharing.coefficients, out)
+    sharing.rows(*batch.bands_of(sharing), *shares, *sharing.coefficients, out)
     return out
 
 
@@ -166,7 +179,7 @@ def _differentiate(components: tuple[Algorithm, ...], estimate: Estimate, batch:
     gradients = np.empty((sum(len(component.bands) for component in components), batch.size))
     first = 0
     for component, value in zip(components, estimate.values, strict=True):
-        bands, out = _bands(batch, component.bands, component.kind), gradients[first:]
+        bands, out = batch.bands_of(component), gradients[first:]
         if component.gradient is None:
             out = out[: len(bands)]
             uncertainty.difference_gradient(component.value, bands, component.coefficients, out)
@@ -221,8 +234,7 @@ def _mark_branches(product: Product, estimate: Estimate, batch: Batch) -> NDArra
         return codes
     for component, weight in zip(algorithm.components, estimate.weights, strict=True):
         if component.mark:
-            bands = _bands(batch, component.bands, component.kind)
-            component.mark(*bands, *component.coefficients, weight, marks)
+            component.mark(*batch.bands_of(component), *component.coefficients, weight, marks)
     quality_flags.mark_branches(marks, codes, estimate.value, product.blended, batch.words)
     return codes
 
@@ -326,8 +338,9 @@ def _find_floating(recipe: Recipe, batch: Batch) -> None:
     if recipe.floating is None:
         return
     index = evaluate(recipe.floating, batch).value
-    red = batch.band("B4", "rho")
-    quality_flags.mark_floating(index, red, recipe.floating_least, recipe.floating_red, batch.words)
+    quality_flags.mark_floating(
+        index, batch.as_rho("B4"), recipe.floating_least, recipe.floating_red, batch.words
+    )
     batch.layers["fai"] = index
     if batch.depth is not None and "zsd" in batch.layers:
         quality_flags.mark_bottom(batch.layers["zsd"], batch.depth, batch.words)

@@ -36,11 +36,11 @@ class Algorithm:
     """Sets bits of `blend` for poles and clamps: takes the component's weight and the marks instead of `out`."""
     declared: Kind | None = None
     """What a function takes whose arguments are plain numbers; for a kernel of ours its annotation says so."""
+    kind: Kind = field(init=False)
+    """Reflectance that the formula takes; TypeError if declaration and annotation differ or both are missing."""
 
-    @property
-    def kind(self) -> Kind:
-        """Reflectance that the formula takes; TypeError if declaration and annotation differ or both are missing."""
-        return kind_of(self.value, self.declared)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_of(self.value, self.declared))
 
     @property
     def components(self) -> tuple[Algorithm, ...]:
@@ -60,6 +60,11 @@ class Weights:
     """Limits between which the weights change."""
     by_type: bool = False
     """Whether the kernel also takes the shares of the optical water types, after the bands."""
+
+    @property
+    def kind(self) -> Kind:
+        """Reflectance that the kernel takes."""
+        return kind_of(self.rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,11 +212,8 @@ class Terms:
     """Columns of row, component and band (`uncertainty.add_propagated`)."""
     factors: Numbers
     """What turns each derivative into one by R."""
-
-    @property
-    def bands(self) -> list[int]:
-        """Rows of a batch that occur."""
-        return sorted(set(self.table[2].tolist()))
+    bands: tuple[int, ...]
+    """Rows of a batch that occur."""
 
 
 @cache
@@ -223,12 +225,12 @@ def terms_of(components: tuple[Algorithm, ...]) -> Terms:
         for band in component.bands:
             found.append((BANDS.index(band), len(found), number, factor))
     found.sort()
-    columns = [(row, number, band) for band, row, number, _ in found]
-    factors = np.array([factor for *_, factor in found])
-    return Terms(np.ascontiguousarray(np.array(columns, np.int64).T), factors)
+    bands, rows, numbers, factors = zip(*found, strict=True)
+    return Terms(np.array([rows, numbers, bands], np.int64), np.array(factors), tuple(sorted(set(bands))))
 
 
 @cache
 def leading_terms(count: int) -> Terms:
     """The derivatives of one quantity by the first bands."""
-    return Terms(np.array([range(count), [0] * count, range(count)], np.int64), np.ones(count))
+    bands = tuple(range(count))
+    return Terms(np.array([bands, [0] * count, bands], np.int64), np.ones(count), bands)

@@ -61,37 +61,45 @@ def to_rho(rrs: Rrs, out: Rho) -> None:
 
 
 @kernel(
-    "void(int16[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
-    "void(uint16[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
-    "void(int32[::1], int32[::1], int64, int64, int64, float64, float64[::1])",
+    "void(int16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
+    "void(uint16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
+    "void(int32[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
 )
 def gather_counts(
     counts: NDArray[Any],
     index: NDArray[np.int32],
-    nodata: int,
-    offset: int,
-    divisor: int,
+    nodata: float,
+    offset: float,
+    divisor: float,
     unit: float,
     out: Numbers,
 ) -> None:
     """Decode the pixels `index` of a band exactly: (count + offset) / divisor / unit; NaN for `nodata`.
 
-    The offset is added in integers and the sum divided by the integer: a product with the scale, or a sum in floats,
-    would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands stored as rho.
+    The sum is one of integers, which float64 holds exactly, and it is divided by an integer: a product with the scale,
+    or a sum of fractions, would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands
+    stored as rho.
     """
-    denominator = np.float64(divisor)
+    _gather(counts, index, out)
+    for i in range(out.size):
+        value = (out[i] + offset) / divisor
+        out[i] = value if out[i] != nodata else math.nan
+    if unit != 1.0:
+        for i in range(out.size):
+            out[i] = out[i] / unit
+
+
+@kernel()
+def _gather(counts: NDArray[Any], index: NDArray[np.int32], out: Numbers) -> None:
+    """The stored numbers of the pixels `index`."""
     first, last = run_of(index)
     if last > first:
-        _shift(counts[first:last], nodata, offset, out)
+        run = counts[first:last]
+        for i in range(out.size):
+            out[i] = np.float64(run[i])
     else:
-        for i in range(index.size):
-            count = np.int64(counts[index[i]])
-            out[i] = math.nan if count == nodata else np.float64(count + offset)
-    for i in range(index.size):
-        out[i] = out[i] / denominator
-    if unit != 1.0:
-        for i in range(index.size):
-            out[i] = out[i] / unit
+        for i in range(out.size):
+            out[i] = np.float64(counts[index[i]])
 
 
 @kernel()
@@ -103,33 +111,24 @@ def run_of(index: NDArray[np.int32]) -> tuple[int, int]:
     return 0, 0
 
 
-@kernel()
-def _shift(counts: NDArray[Any], nodata: int, offset: int, out: Numbers) -> None:
-    for i in range(out.size):
-        count = np.int64(counts[i])
-        shifted = np.float64(count + offset)
-        out[i] = math.nan if count == nodata else shifted
-
-
 @kernel(
-    "void(int16[::1], int32[::1], int64, float64, float64, float64, float64[::1])",
-    "void(uint16[::1], int32[::1], int64, float64, float64, float64, float64[::1])",
+    "void(int16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
+    "void(uint16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
 )
 def gather_scaled(
     counts: NDArray[Any],
     index: NDArray[np.int32],
-    nodata: int,
+    nodata: float,
     scale: float,
     offset: float,
     unit: float,
     out: Numbers,
 ) -> None:
     """Decode the pixels `index` of a band whose scale and offset are no whole fractions, such as Landsat's."""
-    for i in range(index.size):
-        count = np.int64(counts[index[i]])
-        out[i] = math.nan if count == nodata else np.float64(count)
-    for i in range(index.size):
-        out[i] = (out[i] * scale + offset) / unit
+    _gather(counts, index, out)
+    for i in range(out.size):
+        value = (out[i] * scale + offset) / unit
+        out[i] = value if out[i] != nodata else math.nan
 
 
 @kernel(
@@ -138,9 +137,8 @@ def gather_scaled(
 )
 def gather_values(values: NDArray[Any], index: NDArray[np.int32], unit: float, out: Numbers) -> None:
     """Take the pixels `index` of a band of floats; NaN stays NaN."""
-    for i in range(index.size):
-        out[i] = np.float64(values[index[i]])
-    for i in range(index.size):
+    _gather(values, index, out)
+    for i in range(out.size):
         out[i] = out[i] / unit
 
 

@@ -162,7 +162,7 @@ def cast_shadow(
     """
     _, lowest, highest = heights
     # 16 bits hold every elevation less any rise that matters, except under wild values that stand for missing ones.
-    narrow = 2 * lowest - highest > -32768 and highest < 32767
+    narrow = 2 * lowest - highest > -32767 and highest < 32767
     kind, far = (np.int16, 32767) if narrow else (np.int32, FAR)
     base, best = np.empty(CELL * BLOCK, kind), np.empty(CELL * BLOCK, kind)
     cast_blocks(elevation, ceiling, heights, row, column, down, right, rise, candidate, far, base, best, out)
@@ -279,7 +279,7 @@ def _find_lows(base: NDArray[Any], best: NDArray[Any], far: int, lows: NDArray[A
             lit = z if best[origin + x] < z else nothing
             low = lit if lit < low else low
         lows[y] = low
-        lowest = min(lowest, np.int64(low))
+        lowest = min(lowest, int(low))
     return lowest
 
 
@@ -295,7 +295,7 @@ def _raise_row(
     best: NDArray[Any],
     y: int,
 ) -> None:
-    """Bring one step into row `y` of a block: the terrain's pixels from `start` of a line, its ends repeated beyond it."""
+    """Bring one step into row `y` of a block: a line of the terrain from `start`, its ends repeated beyond it."""
     kind = best.dtype.type
     floor, less = kind(heights[1]), kind(min(rise, heights[2] - heights[1] + 1))
     # Flat arrays and unsigned places: no views to count references of, no negative indices to provide for.
@@ -331,7 +331,7 @@ def _ceiling_over(
     for i in range(_cell(rows[0], shape[0]), _cell(rows[1], shape[0]) + 1):
         for j in range(_cell(columns[0], shape[1]), _cell(columns[1], shape[1]) + 1):
             top = max(top, ceiling[i, j])
-    return top
+    return int(top)
 
 
 @kernel()
@@ -367,7 +367,8 @@ def nearest_nodes(first: int, count: int, pixel: float, step: float, nodes: int)
     `pixel` and `step` (between nodes) are metres; `first` is negative in a margin of the tile.
     """
     places = (np.arange(first, first + count) + 0.5) * pixel / step
-    return np.clip(np.floor(places + 0.5), 0, nodes - 1).astype(np.int64)
+    nearest: NDArray[np.float64] = np.clip(np.floor(places + 0.5), 0, nodes - 1)
+    return nearest.astype(np.int64)
 
 
 def tangents(
@@ -400,8 +401,8 @@ def _between_nodes(
 
 
 CAST_GRID = (
-    "void(int16[:, ::1], UniTuple(int64, 3), int64, int64, int32[::1], int32[::1], float32[::1], int64[::1], int64[::1], "
-    "int64[::1], int64, float64[:, ::1], {candidate}, uint8[:, ::1])"
+    "void(int16[:, ::1], UniTuple(int64, 3), int64, int64, int32[::1], int32[::1], float32[::1], int64[::1], "
+    "int64[::1], int64[::1], int64, float64[:, ::1], {candidate}, uint8[:, ::1])"
 )
 
 

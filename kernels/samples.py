@@ -203,7 +203,7 @@ def place(row: int, column: int) -> np.uint64:
 @formula
 def keyed_hash(seed: int, pixel: np.uint64) -> np.uint64:
     """The hash of a `place` under a seed; `mix` can be undone, so that two places never share one."""
-    return mix(mix(np.uint64(seed) ^ pixel))
+    return mix(mix(np.uint64(seed) ^ np.uint64(pixel)))
 
 
 @kernel()

@@ -145,18 +145,13 @@ def _test_row(
     (G - S) / (G + S) > p / q without dividing; a sum of 0 passes in ``lis`` where G > 0 (infinity), else never.
     """
     p1, q1, red1, swir1, p2, q2, red2, _, _ = limits
-    green1, swir_1, green2, swir_2 = (
-        np.int32(q1 - p1),
-        np.int32(q1 + p1),
-        np.int32(q2 - p2),
-        np.int32(q2 + p2),
-    )
+    less1, more1, less2, more2 = np.int32(q1 - p1), np.int32(q1 + p1), np.int32(q2 - p2), np.int32(q2 + p2)
     dark1, dark2, bright1 = np.int32(red1), np.int32(red2), np.int32(swir1)
     least = np.int32(0 if lis else 1)
     for j in range(passed.size):
         g, r, s = np.int32(green[j]), np.int32(red[j]), np.int32(swir[j])
-        excess1 = np.int32(np.int32(green1 * g) - np.int32(swir_1 * s))
-        excess2 = np.int32(np.int32(green2 * g) - np.int32(swir_2 * s))
+        excess1 = np.int32(np.int32(less1 * g) - np.int32(more1 * s))
+        excess2 = np.int32(np.int32(less2 * g) - np.int32(more2 * s))
         up, down = np.int32(g + s) >= least, np.int32(g + s) < 0
         snow1 = (((excess1 > 0) & up) | ((excess1 < 0) & down)) & (r > dark1) & (s <= bright1)
         snow2 = (((excess2 > 0) & up) | ((excess2 < 0) & down)) & (r > dark2)
@@ -401,5 +396,5 @@ def count_code(layer: NDArray[np.uint8], code: int) -> int:
         found = np.int32(0)
         for j in range(row.size):
             found += np.int32(row[j] == wanted)
-        total += found
+        total += int(found)
     return total

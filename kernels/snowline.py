@@ -47,7 +47,7 @@ class LisSnowline(NamedTuple):
 
 
 def new_census() -> NDArray[np.int64]:
-    """A census of nothing: rows are metres from -32768, columns 1 snow of pass 1 + 2 cloud of pass 1 + 4 not counted."""
+    """A census of nothing: a row per metre from -32768, column 1 * snow + 2 * cloud (of pass 1) + 4 * barred."""
     return np.zeros((65536, 8), np.int64)
 
 
@@ -73,10 +73,8 @@ def _classify_row(state: NDArray[np.uint16], barred: int, classes: NDArray[np.ui
     bars = np.uint16(barred)
     for j in range(state.size):
         bits = state[j]
-        found = np.uint8((bits & np.uint16(SNOW1)) != 0) | np.uint8(
-            (bits & np.uint16(CLOUD1)) != 0
-        ) << np.uint8(1)
-        classes[j] = found | np.uint8((bits & bars) != 0) << np.uint8(2)
+        snow, cloud = np.uint8((bits & np.uint16(SNOW1)) != 0), np.uint8((bits & np.uint16(CLOUD1)) != 0)
+        classes[j] = snow | cloud << np.uint8(1) | np.uint8((bits & bars) != 0) << np.uint8(2)
 
 
 def snow_fraction(census: NDArray[np.int64]) -> float:
@@ -108,10 +106,8 @@ def lis_snowline(
     edges = _lis_edges(lowest, highest, bins)
     counts = _sum_bins(census, np.searchsorted(edges[:-1], heights, side="right") - 1, heights, bins)
     centres = (edges[:-1] + edges[1:]) / 2
-    allowed = _qualify(counts, float(np.float32(fclear_lim)), float(np.float32(fsnow_lim))) & (
-        centres >= LOWEST
-    )
-    found = np.flatnonzero(allowed)
+    limits = float(np.float32(fclear_lim)), float(np.float32(fsnow_lim))
+    found = np.flatnonzero(_qualify(counts, *limits) & (centres >= LOWEST))
     elevation = None
     if found.size:
         shifted = int(np.clip(found[-1 if reverse else 0] + offset, 0, bins - 1))

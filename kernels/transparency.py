@@ -111,17 +111,25 @@ def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
         b1, b2, b3, b4 = seen[BELOW, i], seen[BELOW + 1, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
         red = r4 >= RED_REFERENCE
         blues, blues_below, beside = r1 + r2, b1 + b2, b3 + 5.0 * b4 * b4 / b2
-        log = ln((r4 if red else blues_below) / (blues if red else beside))
+        out[A0, i] = (r4 if red else blues_below) / (blues if red else beside)
+    for i in range(spectrum.shape[1]):
+        red = spectrum[3, i] >= RED_REFERENCE
+        log = ln(out[A0, i])
         q = log * LOG10_E
         by_green, by_red = LN_10 * (-1.146 + q * (-1.366 - 0.469 * q)), _LN_039 + 1.14 * log
-        a = (aw4 if red else aw3) + exp(by_red if red else by_green)
+        out[A0, i] = by_red if red else by_green
+    for i in range(spectrum.shape[1]):
+        r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
+        red = r4 >= RED_REFERENCE
+        a = (aw4 if red else aw3) + exp(out[A0, i])
         u3, u4 = seen[U + 2, i], seen[U + 3, i]
         u = u4 if red else u3
         particles = u * a / (1.0 - u) - (bbw4 if red else bbw3)
         good = (r1 > 0.0) & (r2 > 0.0) & (r3 > 0.0) & (r4 > 0.0) & (particles >= 0.0)
         out[A0, i] = a if good else NAN
         out[BBP0, i] = particles if good else NAN
-        out[ETA, i] = 2.0 * (1.0 - 1.2 * exp(-0.9 * (b1 / b3)))
+    for i in range(spectrum.shape[1]):
+        out[ETA, i] = 2.0 * (1.0 - 1.2 * exp(-0.9 * (seen[BELOW, i] / seen[BELOW + 2, i])))
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
@@ -209,14 +217,16 @@ def attenuation(
 
     `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
     """
+    bb = np.empty(zenith.size)
     for band in range(4):
         bbw = water[1, band]
         log_green, log_red = _log_reference(band, False), _log_reference(band, True)
         for i in range(zenith.size):
             red = spectrum[3, i] >= RED_REFERENCE
-            bb = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red) + bbw
-            a = _absorb(seen[U + band, i], bb, inverted[A0, i], band, red)
-            out[band, i] = _attenuate(a, bb, bbw, zenith[i])
+            bb[i] = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red) + bbw
+            out[band, i] = _absorb(seen[U + band, i], bb[i], inverted[A0, i], band, red)
+        for i in range(zenith.size):
+            out[band, i] = _attenuate(out[band, i], bb[i], bbw, zenith[i])
     for i in range(zenith.size):
         a, b, c, d = out[0, i], out[1, i], out[2, i], out[3, i]
         some = (a > 0.0) | (b > 0.0) | (c > 0.0) | (d > 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.blend import BEYOND_POLE, NEAR_POLE
-from thalweg.kernels.elementary import LOG10_E, NAN, exp10, ln, power
+from thalweg.kernels.elementary import LOG10_E, NAN, exp, exp10, ln, power
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Rho, Rrs
@@ -57,8 +57,10 @@ def ratio_law(red: Rho, nir: Rho, factor: float, exponent: float, out: Numbers) 
     Source: high branch of GET/OBS2CO (Morin 2019).
     """
     for i in range(out.size):
-        value = factor * power(nir[i] / red[i], exponent)
-        out[i] = value if (nir[i] > 0.0) & (red[i] > 0.0) else NAN
+        log = ln(nir[i] / red[i])
+        out[i] = log if (nir[i] > 0.0) & (red[i] > 0.0) else NAN
+    for i in range(out.size):
+        out[i] = factor * exp(exponent * out[i])
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")

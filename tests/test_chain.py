@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from thalweg import Band, Chain, Layer, Mask, Static, chain
 from thalweg.errors import BadInput, BadParameters
 from thalweg.scene import Scene
 from thalweg.static import StaticLayers
+
+if TYPE_CHECKING:
+    import xarray
 
 RANDOM = np.random.default_rng(5)
 RED = RANDOM.integers(0, 1600, (12, 9)).astype(np.int16)
@@ -44,6 +47,18 @@ def test_a_laboratorys_chain_runs(granule: Any, rows: int | None) -> None:
     rho = np.where(RED == -10000, np.nan, (RED * 1e-4).astype(np.float32))
     np.testing.assert_allclose(kept["turbidity"], 200 * rho / (1 - rho / 0.1641), rtol=1e-5)
     assert kept["turbidity"].dtype == np.float32
+
+
+def test_the_same_lines_run_on_a_dataset(granule: Any) -> None:
+    def function(scene: xarray.Dataset, *, a: float = 228.1, c: float = 0.1641) -> Any:
+        """Turbidity from red water reflectance."""
+        return turbidity.function(scene, a=a, c=c)
+
+    on_dataset = chain("lab.turbidity", version="0.1", inputs=turbidity.inputs, outputs=turbidity.outputs)(
+        function
+    )
+    arrays, dataset = (run_chain(what, granule, rows=5)[0]["turbidity"] for what in (turbidity, on_dataset))
+    np.testing.assert_array_equal(dataset, arrays)
 
 
 def test_a_chain_is_called_like_the_function_it_was_made_of() -> None:

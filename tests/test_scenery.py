@@ -259,6 +259,14 @@ def test_a_mask_that_disagrees_is_refused_naming_both_files(
         opened(CLOUD, masked(tmp_path, granule, (codes, pixel), **place))
 
 
+@pytest.mark.parametrize(("dtype", "high"), [("uint8", 255), ("int8", -1), ("uint16", 65535), ("int16", -1)])
+def test_codes_may_be_of_any_small_integer(tmp_path: Path, granule: Granule, dtype: str, high: int) -> None:
+    codes = np.where(MASK20 == 34, np.int64(high), MASK20 % 128).astype(dtype)
+    assert (codes == high).any()
+    found = run_chain(CLOUD, masked(tmp_path, granule, (codes, 20.0)))[0]["out"]
+    np.testing.assert_array_equal(found, np.where(MASK20 == 34, 3, (MASK20 % 128 != 0)))
+
+
 def test_a_mask_of_fractions_is_refused(tmp_path: Path, granule: Granule) -> None:
     with pytest.raises(BadInput, match=r"mask0\.tif: a mask of type float32"):
         opened(CLOUD, masked(tmp_path, granule, (MASK20.astype(np.float32), 20.0)))

@@ -34,7 +34,7 @@ Rows = tuple[int, int]
 Progress = Callable[[float], None]
 """Told the share of the work that is done, 0 to 1."""
 
-_SOURCE_ROWS = 512
+_SOURCE_ROWS = 256
 
 
 class Sink(Protocol):

@@ -73,7 +73,7 @@ def return_large_blocks() -> None:
     and what it keeps is a third of a unit's memory. Other C libraries are left as they are.
     """
     try:
-        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 20)
+        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 17)
     except (OSError, AttributeError):
         return
 

@@ -31,7 +31,9 @@ def og_lis(seb: Array, hs: Array, tcd: Array) -> Array:
     return np.where(seb == 100, np.where(tcd > 100, hs, ground), seb)
 
 
-def flags(slope: Array | None, water: Array, tcd: Array | None, cloudy: Array, shaded: Array, blind: Array) -> Array:
+def flags(
+    slope: Array | None, water: Array, tcd: Array | None, cloudy: Array, shaded: Array, blind: Array
+) -> Array:
     found = 4 * water + 16 * cloudy + 64 * shaded + 128 * blind
     if slope is not None:
         found = found + (slope & 3)
@@ -50,7 +52,14 @@ def quality(score: Array) -> Array:
 
 def qc_toc(flags: Array) -> Array:
     flags = flags.astype(int)
-    s = 100 - 100 * bit(flags, 6) - 30 * bit(flags, 1) - 50 * bit(flags, 0) - 25 * bit(flags, 4) - 25 * bit(flags, 2)
+    s = (
+        100
+        - 100 * bit(flags, 6)
+        - 30 * bit(flags, 1)
+        - 50 * bit(flags, 0)
+        - 25 * bit(flags, 4)
+        - 25 * bit(flags, 2)
+    )
     return quality(s)
 
 

@@ -38,9 +38,7 @@ def ray(azimuth: float, pixels: int) -> list[tuple[int, int, float]]:
     return steps
 
 
-def shadow(
-    dem: Array, nodata: int | None, r: float, zenith: Array, longest: float, azimuth: Array
-) -> Array:
+def shadow(dem: Array, nodata: int | None, r: float, zenith: Array, longest: float, azimuth: Array) -> Array:
     """`zenith` and `azimuth` per pixel; `longest` is the zenith that the length of rays comes from."""
     valid = np.ones(dem.shape, bool) if nodata is None else dem != nodata
     pixels = radius(int(dem[valid].min()), int(dem[valid].max()), r, longest)
@@ -52,7 +50,9 @@ def shadow(
     return out
 
 
-def steepest(dem: Array, valid: Array, i: int, j: int, steps: list[tuple[int, int, float]], r: float) -> float:
+def steepest(
+    dem: Array, valid: Array, i: int, j: int, steps: list[tuple[int, int, float]], r: float
+) -> float:
     t = np.float32(0)
     for x, y, distance in steps:
         point = min(max(i + x, 0), dem.shape[0] - 1), min(max(j + y, 0), dem.shape[1] - 1)

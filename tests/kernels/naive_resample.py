@@ -25,7 +25,9 @@ def triangle(t: Fraction) -> Fraction:
     return max(Fraction(0), 1 - abs(t))
 
 
-def weights(target: int, scale: Fraction, size: int, shape: Callable[[Fraction], Fraction]) -> dict[int, Fraction]:
+def weights(
+    target: int, scale: Fraction, size: int, shape: Callable[[Fraction], Fraction]
+) -> dict[int, Fraction]:
     centre = (target + HALF) * scale
     found = {k: shape((k + HALF - centre) / scale) for k in range(size)}
     return {k: weight for k, weight in found.items() if weight}
@@ -34,7 +36,7 @@ def weights(target: int, scale: Fraction, size: int, shape: Callable[[Fraction],
 def reduce_image(
     image: Array, valid: Array, shape: tuple[int, int], kind: Callable[[Fraction], Fraction], nodata: int
 ) -> Array:
-    """`image` on `shape` pixels: weighted means of valid pixels, nodata where the pixel under the centre is not valid."""
+    """`image` on `shape` pixels: weighted means of valid pixels, nodata where that under the centre is not valid."""
     scales = [Fraction(size, target) for size, target in zip(image.shape, shape, strict=True)]
     out = np.full(shape, nodata)
     for i in range(shape[0]):

@@ -85,7 +85,13 @@ def bluish(bands: Bands, nodata: int, least: float, lis: bool) -> Array:
 
 
 def detect(
-    masks: Masks, coarse_red: Array, red_dark_cloud: float, dem: Array, dem_nodata: int | None, zs: Array, lis: bool
+    masks: Masks,
+    coarse_red: Array,
+    red_dark_cloud: float,
+    dem: Array,
+    dem_nodata: int | None,
+    zs: Array,
+    lis: bool,
 ) -> Masks:
     """`coarse_red` and `zs` on the grid of the pixels; `zs` above all elevations where there is no snow line."""
     valid = np.ones(dem.shape, bool) if lis else ~masks["nodata"] & ~masks["water"]
@@ -116,7 +122,8 @@ def seb(masks: Masks, strict: bool) -> Array:
 
 
 def snow_all(masks: Masks, slope: Array | None, shaded_bits: bool) -> Array:
-    flags = 1 * masks["snow1"] + 2 * masks["snow2"] + 4 * masks["cloud1"] + 8 * masks["refine"] + 16 * masks["any_cloud"]
+    names = ("snow1", "snow2", "cloud1", "refine", "any_cloud")
+    flags = sum(masks[name].astype(int) << n for n, name in enumerate(names))
     if slope is not None:
         flags = flags + 32 * (slope != 0)
     return flags + shaded_bits * (64 * masks["shaded"] + 128 * masks["uncalibrated"])

@@ -19,7 +19,13 @@ class Pixel(NamedTuple):
 
 
 def lis(
-    pixels: list[Pixel], dz: int, fclear_lim: float, fsnow_lim: float, offset: int, center_offset: float, reverse: bool
+    pixels: list[Pixel],
+    dz: int,
+    fclear_lim: float,
+    fsnow_lim: float,
+    offset: int,
+    center_offset: float,
+    reverse: bool,
 ) -> tuple[int | None, str]:
     """Snow line and ``LIS_HISTO.TXT``."""
     zmin, zmax = min(p.z for p in pixels), max(p.z for p in pixels)
@@ -57,7 +63,12 @@ def qualifies(pixels: list[Pixel], fclear_lim: float, fsnow_lim: float) -> bool:
 
 
 def default(
-    pixels: Iterable[Pixel], dz: int, min_pixels: int, fclear_lim: float, fsnow_lim: float, dem_nodata: int | None
+    pixels: Iterable[Pixel],
+    dz: int,
+    min_pixels: int,
+    fclear_lim: float,
+    fsnow_lim: float,
+    dem_nodata: int | None,
 ) -> tuple[int | None, list[tuple[int, ...]]]:
     """Snow line and histogram rows of the pixels, all of them valid."""
     bins: dict[int, list[Pixel]] = defaultdict(list)
@@ -99,7 +110,9 @@ def grid(
         counted = [pixel for pixel in inside if pixel is not None]
         return default(counted, dz, min_pixels, fclear_lim, fsnow_lim, dem_nodata)[0]
 
-    return [[line(a, b) for b in range(math.ceil(width * r / cell))] for a in range(math.ceil(height * r / cell))]
+    return [
+        [line(a, b) for b in range(math.ceil(width * r / cell))] for a in range(math.ceil(height * r / cell))
+    ]
 
 
 def surface(lines: Array, cell: float, r: float, i: int, j: int) -> float:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,15 @@ from thalweg.kernels import components, snow
 
 CLOUD = snow.ANY_CLOUD | snow.CLOUD1
 BARRED = snow.NODATA | snow.WATER
-PIXELS = st.sampled_from([0, snow.SNOW1, snow.SNOW1, snow.SNOW1 | snow.BLUE, CLOUD, CLOUD, snow.NODATA, snow.WATER | CLOUD])
-STATES = st.tuples(st.integers(1, 14), st.integers(1, 16)).flatmap(lambda s: hnp.arrays(np.uint16, s, elements=PIXELS))
+PIXELS = st.sampled_from(
+    [0, snow.SNOW1, snow.SNOW1 | snow.BLUE, CLOUD, CLOUD, snow.NODATA, snow.WATER | CLOUD]
+)
+SHAPES = st.tuples(st.integers(1, 14), st.integers(1, 16))
+STATES = SHAPES.flatmap(lambda shape: hnp.arrays(np.uint16, shape, elements=PIXELS))
+SHARES = st.sampled_from([0.0, 0.3, 0.5, 0.75, 1.0])
 
 
-@given(STATES, st.integers(1, 6), st.sampled_from([0.0, 0.3, 0.5, 0.75, 1.0]), st.integers(0, 9), st.sampled_from([0, BARRED]))
+@given(STATES, st.integers(1, 6), SHARES, st.integers(0, 9), st.sampled_from([0, BARRED]))
 def test_dropped_patches_equal_naive(
     state: np.ndarray, radius: int, threshold: float, min_area: int, barred: int
 ) -> None:
@@ -37,7 +43,7 @@ def test_runs_are_grouped_by_patch_in_reading_order(state: np.ndarray) -> None:
     order, bounds = components.group_runs(components.join_runs(starts, stops, first))
     made = [
         {(int(rows[run]), j) for run in order[a:b] for j in range(starts[run], stops[run])}
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        for a, b in pairwise(bounds)
     ]
     assert made == naive.patches((state & snow.SNOW1) != 0)
 

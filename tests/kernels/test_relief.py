@@ -66,7 +66,9 @@ def test_shadow_under_stored_nodata_equals_naive(
 
 
 @given(dems(), ZENITHS, AZIMUTHS, st.data())
-def test_candidates_and_windows_only_leave_out(dem: np.ndarray, zenith: float, azimuth: float, data: st.DataObject) -> None:
+def test_candidates_and_windows_only_leave_out(
+    dem: np.ndarray, zenith: float, azimuth: float, data: st.DataObject
+) -> None:
     row, column = (data.draw(st.integers(0, size - 1)) for size in dem.shape)
     window = (row, column, dem.shape[0] - row, dem.shape[1] - column)
     candidate = data.draw(hnp.arrays(np.uint8, window[2:], elements=st.sampled_from([0, 1, 255])))
@@ -111,17 +113,23 @@ def test_a_lower_sun_casts_more_shadow(dem: np.ndarray, zenith: float, azimuth: 
 @given(dems(), ZENITHS, st.floats(0, 360))
 def test_turning_terrain_and_sun_turns_the_shadow(dem: np.ndarray, zenith: float, azimuth: float) -> None:
     # On the diagonals, and where rounding of a turned angle decides a step, rays may turn otherwise.
-    assume(all(abs(math.tan(math.radians(azimuth + turn))) < 0.98 for turn in (0, 180)) and azimuth % 90 > 0.01)
+    assume(
+        all(abs(math.tan(math.radians(azimuth + turn))) < 0.98 for turn in (0, 180)) and azimuth % 90 > 0.01
+    )
     turned = np.ascontiguousarray(np.rot90(dem, -1))
     ground = relief.terrain(dem, None)
     pixels = relief.reach(ground, PIXEL, zenith)
     rays = [relief.sun_ray(a, pixels, PIXEL, (99, 99)) for a in (azimuth, azimuth + 90)]
     assume(np.array_equal(rays[0].rows, rays[1].columns) and np.array_equal(rays[0].columns, -rays[1].rows))
-    np.testing.assert_array_equal(np.rot90(cast(dem, zenith, azimuth), -1), cast(turned, zenith, azimuth + 90))
+    np.testing.assert_array_equal(
+        np.rot90(cast(dem, zenith, azimuth), -1), cast(turned, zenith, azimuth + 90)
+    )
 
 
 @given(dems(st.one_of(HEIGHTS, st.just(-9))), ZENITHS, AZIMUTHS, st.sampled_from([-32768, 32767, 0, 5000]))
-def test_the_stored_nodata_value_never_matters(dem: np.ndarray, zenith: float, azimuth: float, value: int) -> None:
+def test_the_stored_nodata_value_never_matters(
+    dem: np.ndarray, zenith: float, azimuth: float, value: int
+) -> None:
     assume((dem != -9).any() and not (dem == value).any())
     other = np.where(dem == -9, value, dem).astype(np.int16)
     np.testing.assert_array_equal(cast(dem, zenith, azimuth, -9), cast(other, zenith, azimuth, value))
@@ -167,7 +175,12 @@ STEPS = (60.0, 50.0)
     st.data(),
 )
 def test_a_sun_that_differs_over_the_tile_equals_naive(
-    dem: np.ndarray, zeniths: np.ndarray, azimuths: np.ndarray, margin: int, all_pixels: bool, data: st.DataObject
+    dem: np.ndarray,
+    zeniths: np.ndarray,
+    azimuths: np.ndarray,
+    margin: int,
+    all_pixels: bool,
+    data: st.DataObject,
 ) -> None:
     assume((dem != -9).any())
     zenith, azimuth = np.empty(dem.shape), np.empty(dem.shape)

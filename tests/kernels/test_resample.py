@@ -56,7 +56,9 @@ def test_halving_without_nodata_needs_no_more_than_32_bits(image: np.ndarray, he
 def test_any_whole_factor_equals_exact_fractions(factor: int, image: np.ndarray, height: int) -> None:
     image = image[: image.shape[0] // factor * factor, : image.shape[1] // factor * factor]
     assume(image.size)
-    np.testing.assert_array_equal(reduce_strips(image, factor, height), naive.reduce_cubic(image, factor, NODATA))
+    np.testing.assert_array_equal(
+        reduce_strips(image, factor, height), naive.reduce_cubic(image, factor, NODATA)
+    )
 
 
 @pytest.mark.parametrize("factor", [2, 3, 7, 12, 24])
@@ -137,7 +139,8 @@ def test_coarse_lines(shape: tuple[int, int], factor: int, pixel: float) -> None
 
 def test_square_tiles_have_no_shift() -> None:
     assert np.array_equal(
-        resample.coarse_lines((5490, 5490), (457, 457)), resample.coarse_lines_lis((5490, 5490), (457, 457), 20.0)
+        resample.coarse_lines((5490, 5490), (457, 457)),
+        resample.coarse_lines_lis((5490, 5490), (457, 457), 20.0),
     )
 
 

@@ -36,9 +36,8 @@ BITS = {
 COUNTS = st.one_of(
     st.integers(0, 9000), st.sampled_from([NODATA, 0, 1, -1, -700, 700, 2000, 2001, 400, 401, 32767, -32768])
 )
-NDSI = st.one_of(
-    st.sampled_from([0.4, 0.15, 0.0, -1.0, 1.0, 0.37]), st.floats(-1, 1), st.tuples(COUNTS, COUNTS).map(lambda p: quotient(*p))
-)
+QUOTIENTS = st.tuples(COUNTS, COUNTS).map(lambda pair: quotient(*pair))
+NDSI = st.one_of(st.sampled_from([0.4, 0.15, 0.0, -1.0, 1.0, 0.37]), st.floats(-1, 1), QUOTIENTS)
 
 
 def quotient(green: int, swir: int) -> float:
@@ -104,7 +103,9 @@ def test_survey_equals_naive(bands: naive.Bands, limits: naive.Limits, lis: bool
 @given(COUNTS, COUNTS, NDSI, st.booleans())
 def test_ndsi_is_compared_as_in_float64(green: int, swir: int, threshold: float, lis: bool) -> None:
     pixel = np.array([[green]], np.int16), np.array([[swir]], np.int16)
-    bands = naive.Bands(pixel[0], np.full((1, 1), 9, np.int16), pixel[1], None, None, np.zeros((1, 1), np.uint8), None)
+    bands = naive.Bands(
+        pixel[0], np.full((1, 1), 9, np.int16), pixel[1], None, None, np.zeros((1, 1), np.uint8), None
+    )
     limits = naive.Limits(ndsi_pass1=threshold, ndsi_pass2=threshold, red_pass1=0, red_pass2=0)
     state = survey(bands, limits, lis, nodata=-32768)
     if lis or -32768 not in (green, swir):
@@ -122,11 +123,14 @@ def test_thresholds_next_to_a_quotient_are_told_apart(below: int, data: st.DataO
 
 
 def test_the_usual_thresholds_are_small_fractions() -> None:
-    assert [snow.ndsi_ratio(limit) for limit in (0.4, 0.15, 0.0, 1.0, -1.0)] == [(2, 5), (3, 20), (0, 1), (1, 1), (-1, 1)]
+    fractions = {0.4: (2, 5), 0.15: (3, 20), 0.0: (0, 1), 1.0: (1, 1), -1.0: (-1, 1)}
+    assert {limit: snow.ndsi_ratio(limit) for limit in fractions} == fractions
 
 
 STATES = hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 65535))
-ELEVATIONS = hnp.arrays(np.int16, SHAPE, elements=st.sampled_from([-32768, -100, 0, 1199, 1200, 1201, 1300, 32767]))
+ELEVATIONS = hnp.arrays(
+    np.int16, SHAPE, elements=st.sampled_from([-32768, -100, 0, 1199, 1200, 1201, 1300, 32767])
+)
 
 
 def apply(

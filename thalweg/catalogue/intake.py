@@ -62,9 +62,9 @@ class Intake:
             form, stored = self._form_number(entry.form), known.get(entry.id)
             if stored is None or (stored.item, stored.form) != (entry.item, form):
                 rows.append(_Row(stored.number if stored else next(numbers), entry, form))
-        self._write(rows)
-        stale = {known[row.entry.id].series for row in rows if row.entry.id in known}
-        self._settle(stale | {row.entry.series for row in rows})
+        replaced = [known[row.entry.id] for row in rows if row.entry.id in known]
+        self._write(rows, [stored.number for stored in replaced])
+        self._settle({stored.series for stored in replaced} | {row.entry.series for row in rows})
         self._clear_endings(batch.values())
         return len(rows)
 
@@ -83,12 +83,13 @@ class Intake:
             self._last_form = (form, number)
         return self._last_form[1]
 
-    def _write(self, rows: Sequence[_Row]) -> None:
-        """Write rows; one whose number is there is replaced."""
+    def _write(self, rows: Sequence[_Row], replaced: Sequence[int]) -> None:
+        """Write rows, some of them in the place of others."""
         write = self._connection.executemany
         write(_INSERT, [(number, *entry[:-1], form) for number, entry, form in rows])
         write(
-            "DELETE FROM boxes WHERE box = ?", [(2 * row.number + part,) for row in rows for part in (0, 1)]
+            "DELETE FROM boxes WHERE box = ?",
+            [(2 * number + part,) for number in replaced for part in (0, 1)],
         )
         write("INSERT INTO boxes VALUES (?, ?, ?, ?, ?)", [box for row in rows for box in row.boxes()])
 
