@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -185,6 +186,11 @@ def typical(action: Callable[[], Any]) -> Cost:
     return Cost(median(cost.wall for cost in costs), median(cost.cpu for cost in costs))
 
 
+def ask(search: Callable[..., Any], conditions: Callable[[], Conditions]) -> None:
+    """One search with conditions of its own."""
+    search(limit=10, **conditions())
+
+
 def measure_entering(catalogue: Catalogue, made: list[dict[str, Any]]) -> None:
     """Rates of entering items for the first and the second time, in batches of a publisher."""
     batches = [made[start : start + 2000] for start in range(0, len(made), 2000)]
@@ -211,7 +217,7 @@ def measure_searches(catalogue: Catalogue, chance: random.Random) -> None:
     }
     for title, conditions in searches.items():
         for what, search in (("find", catalogue.find), ("search", catalogue.search)):
-            cost = typical(lambda search=search, conditions=conditions: search(limit=10, **conditions()))
+            cost = typical(partial(ask, search, conditions))
             print(f"{what + ': ' + title:32} {cost.milliseconds()}")
     print(f"{'extent of a collection':32} {timed(lambda: catalogue.holdings('snow-1.0')).milliseconds()}")
 

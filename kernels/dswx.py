@@ -56,8 +56,8 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
 Elevations = NDArray[np.float32]
 Reflectances = NDArray[np.int16]
-Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectances, Reflectances]
-"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
+Bands = tuple[Reflectances, ...]
+"""Six bands: blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
 
 
 @dataclass(frozen=True, slots=True)

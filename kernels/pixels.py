@@ -24,13 +24,15 @@ def find_usable(
     Returns how many were found and where to go on; the end of the strip when there are no more.
     """
     mask = np.uint32(masked)
-    found = 0
-    for i in range(start, words.size):
-        if found == index.size:
-            return found, i
-        index[found] = i
-        found += 1 if (words[i] & mask) == 0 else 0
-    return found, words.size
+    found, i = 0, start
+    while found < index.size and i < words.size:
+        # So many pixels cannot overfill the index, whatever they are: no test is needed for each.
+        stop = min(words.size, i + index.size - found)
+        while i < stop:
+            index[found] = i
+            found += np.int64((words[i] & mask) == 0)
+            i += 1
+    return found, i
 
 
 @kernel("void(uint32[::1], int32[::1], uint32[::1])")

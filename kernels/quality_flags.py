@@ -92,14 +92,15 @@ def used_bits(source: NDArray[np.int32]) -> int:
 
 
 @kernel(
-    "void(int16[::1], int64, uint32, uint32[::1])",
-    "void(uint16[::1], int64, uint32, uint32[::1])",
-    "void(int32[::1], int64, uint32, uint32[::1])",
+    "void(int16[::1], int64, int64, uint32[::1])",
+    "void(uint16[::1], int64, int64, uint32[::1])",
+    "void(int32[::1], int64, int64, uint32[::1])",
 )
 def mark_nodata(counts: NDArray[np.int16], nodata: int, meaning: int, words: Words) -> None:
     """Set `meaning` where a band of counts is nodata."""
+    fill, bits = np.int32(nodata), np.uint32(meaning)
     for i in range(words.size):
-        words[i] |= np.uint32(meaning) if np.int64(counts[i]) == nodata else np.uint32(0)
+        words[i] |= bits if np.int32(counts[i]) == fill else np.uint32(0)
 
 
 @kernel("void(float64[::1], float64, uint32, uint32[::1])")
@@ -116,24 +117,37 @@ def mark_near_land(around: Words, top: int, distance: int, meaning: int, words: 
     `around` holds the same pixels with up to `distance` rows more above (`top` of them) and below; what is outside it,
     or outside the raster, is not land. Exact whatever the height of the strip.
     """
-    rows, columns = words.shape
-    near = np.empty(columns, np.uint32)
-    wide = np.empty(columns, np.uint32)
-    for row in range(rows):
+    land = np.empty(around.shape, np.uint8)
+    for row in range(around.shape[0]):
+        for j in range(around.shape[1]):
+            land[row, j] = (around[row, j] & np.uint32(LAND)) != 0
+    bits, near = np.uint32(meaning), np.empty(words.shape[1], np.uint8)
+    for row in range(words.shape[0]):
         centre = row + top
-        near[:] = 0
-        for other in range(max(0, centre - distance), min(around.shape[0], centre + distance + 1)):
-            for j in range(columns):
-                near[j] |= around[other, j]
-        wide[:] = near
-        for shift in range(1, min(distance, columns - 1) + 1):
-            for j in range(columns - shift):
-                wide[j] |= near[j + shift]
-            for j in range(shift, columns):
-                wide[j] |= near[j - shift]
-        for j in range(columns):
-            beside = (wide[j] & np.uint32(LAND)) & ~(around[centre, j] & np.uint32(LAND))
-            words[row, j] |= np.uint32(meaning) if beside else np.uint32(0)
+        _gather_near(land, centre, distance, near)
+        for j in range(near.size):
+            beside = (near[j] != 0) & (land[centre, j] == 0)
+            words[row, j] |= bits if beside else np.uint32(0)
+
+
+@kernel()
+def _gather_near(land: NDArray[np.uint8], centre: int, distance: int, near: NDArray[np.uint8]) -> None:
+    """Whether there is land within the distance of each pixel of a row."""
+    tall = np.zeros(near.size, np.uint8)
+    for row in range(max(0, centre - distance), min(land.shape[0], centre + distance + 1)):
+        for j in range(near.size):
+            tall[j] |= land[row, j]
+    near[:] = tall
+    for shift in range(1, min(distance, near.size - 1) + 1):
+        left, right = tall[: near.size - shift], tall[shift:]
+        _join(near[: near.size - shift], right)
+        _join(near[shift:], left)
+
+
+@kernel()
+def _join(near: NDArray[np.uint8], other: NDArray[np.uint8]) -> None:
+    for j in range(near.size):
+        near[j] |= other[j]
 
 
 @kernel("void(float64[:, ::1], int64, float64, uint32[::1])")

@@ -19,8 +19,10 @@ from thalweg.kernels.jit import kernel
 
 CELL = 16
 """Pixels on a side of the cells whose highest elevation is known beforehand."""
-BLOCK = 128
-"""Columns of the blocks (CELL rows high) that are worked on together."""
+PARTS = 8
+"""Cells side by side that make a block."""
+BLOCK = PARTS * CELL
+"""Columns of a block (CELL rows high): what is worked on together."""
 CHUNK = 8
 """Steps of a ray that are tried, or skipped, together."""
 FAR = 1 << 30
@@ -191,7 +193,7 @@ def cast_blocks(
     out: NDArray[np.uint8],
 ) -> None:
     """`cast_shadow` block by block, in the integers of `base` and `best`; `far` is an elevation that none reaches."""
-    lows, ground = np.empty(CELL, base.dtype), elevation.reshape(-1)
+    lows, ground = np.empty(PARTS + BLOCK, base.dtype), elevation.reshape(-1)
     for i in range(0, out.shape[0], CELL):
         for j in range(0, out.shape[1], BLOCK):
             place = (row + i, column + j, min(CELL, out.shape[0] - i), min(BLOCK, out.shape[1] - j))
@@ -246,41 +248,67 @@ def _shade_block(
     best: NDArray[Any],
     lows: NDArray[Any],
 ) -> None:
-    """Shadow of one block: in `best`, per pixel, the highest elevation that the ray would still put into shadow."""
+    """Shadow of one block: in `best`, per pixel, the highest elevation that the ray would still put into shadow.
+
+    Steps of a chunk are skipped for the parts whose lowest lit pixel is out of reach of the terrain that they meet.
+    """
+    row, column, height, width = place
     best[:] = -far
     low = _find_lows(base, best, far, lows)
     for k in range(0, rise.size, CHUNK):
-        if low == far:
+        if low + rise[k] > heights[2]:
             break
         last = min(k + CHUNK, rise.size)
-        top = _ceiling_over(shape, ceiling, place, down, right, k, last - 1)
-        if low + rise[k] > top:
-            continue
-        for y in range(place[2]):
-            if lows[y] + rise[k] <= top:
+        start, stop = _reached(shape, ceiling, place, down, right, rise, k, last - 1, lows)
+        if start < stop:
+            for y in range(height):
                 for n in range(k, last):
-                    line = min(max(place[0] + y + down[n], 0), shape[0] - 1)
+                    line = min(max(row + y + down[n], 0), shape[0] - 1) * shape[1]
                     _raise_row(
-                        ground, shape[1], line, place[1] + right[n], place[3], heights, rise[n], best, y
+                        ground, shape[1], line, column + right[n], start, stop, heights, rise[n], best, y
                     )
-        low = _find_lows(base, best, far, lows)
+            low = _find_lows(base, best, far, lows)
 
 
 @kernel()
 def _find_lows(base: NDArray[Any], best: NDArray[Any], far: int, lows: NDArray[Any]) -> int:
-    """Per row, and over all, the lowest elevation among pixels that are still lit; `far` where none is."""
+    """The lowest elevation among pixels that are still lit, by part of the block and over all; `far` where none is."""
     nothing = base.dtype.type(far)
-    lowest = far
-    for y in range(lows.size):
-        low = nothing
+    columns = lows[PARTS:]
+    columns[:] = nothing
+    for y in range(CELL):
         origin = np.uint64(y * BLOCK)
         for x in range(np.uint64(BLOCK)):
             z = base[origin + x]
             lit = z if best[origin + x] < z else nothing
-            low = lit if lit < low else low
-        lows[y] = low
-        lowest = min(lowest, int(low))
-    return lowest
+            columns[x] = lit if lit < columns[x] else columns[x]
+    for part in range(PARTS):
+        lows[part] = columns[part * CELL : (part + 1) * CELL].min()
+    return int(lows[:PARTS].min())
+
+
+@kernel()
+def _reached(
+    shape: tuple[int, int],
+    ceiling: NDArray[np.int16],
+    place: tuple[int, int, int, int],
+    down: NDArray[np.int32],
+    right: NDArray[np.int32],
+    rise: NDArray[np.int32],
+    first: int,
+    last: int,
+    lows: NDArray[Any],
+) -> tuple[int, int]:
+    """Columns of a block, from the first to the last part, that terrain on steps `first` to `last` may put into shadow."""
+    row, column, height, width = place
+    start, stop = width, 0
+    for part in range(PARTS):
+        x = part * CELL
+        if lows[part] + rise[first] <= _ceiling_over(
+            shape, ceiling, row, column + x, height, down, right, first, last
+        ):
+            start, stop = min(start, x), min(x + CELL, width)
+    return start, stop
 
 
 @kernel()
@@ -288,27 +316,27 @@ def _raise_row(
     ground: NDArray[np.int16],
     columns: int,
     line: int,
+    column: int,
     start: int,
-    width: int,
+    stop: int,
     heights: tuple[int, int, int],
     rise: int,
     best: NDArray[Any],
     y: int,
 ) -> None:
-    """Bring one step into row `y` of a block: a line of the terrain from `start`, its ends repeated beyond it."""
+    """Bring one step into columns of row `y` of a block: terrain from `column` of a line, whose ends are repeated."""
     kind = best.dtype.type
     floor, less = kind(heights[1]), kind(min(rise, heights[2] - heights[1] + 1))
     # Flat arrays and unsigned places: no views to count references of, no negative indices to provide for.
-    target = np.uint64(y * BLOCK)
-    if start >= 0 and start + width <= columns:
-        origin = np.uint64(line * columns + start)
-        for x in range(np.uint64(width)):
+    if column + start >= 0 and column + stop <= columns:
+        origin, target = np.uint64(line + column + start), np.uint64(y * BLOCK + start)
+        for x in range(np.uint64(stop - start)):
             z = kind(ground[origin + x])
             value, old = kind((z if z > floor else floor) - less), best[target + x]
             best[target + x] = value if value > old else old
     else:
-        for x in range(width):
-            z = kind(ground[line * columns + min(max(start + x, 0), columns - 1)])
+        for x in range(start, stop):
+            z = kind(ground[line + min(max(column + x, 0), columns - 1)])
             value, old = kind((z if z > floor else floor) - less), best[y * BLOCK + x]
             best[y * BLOCK + x] = value if value > old else old
 
@@ -317,16 +345,17 @@ def _raise_row(
 def _ceiling_over(
     shape: tuple[int, int],
     ceiling: NDArray[np.int16],
-    place: tuple[int, int, int, int],
+    row: int,
+    column: int,
+    height: int,
     down: NDArray[np.int32],
     right: NDArray[np.int32],
     first: int,
     last: int,
 ) -> int:
-    """The highest elevation that a block may meet from step `first` to step `last`."""
-    row, column, height, width = place
+    """The highest elevation that a part of a block may meet from step `first` to step `last`."""
     rows = (row + min(down[first], down[last]), row + height - 1 + max(down[first], down[last]))
-    columns = (column + min(right[first], right[last]), column + width - 1 + max(right[first], right[last]))
+    columns = (column + min(right[first], right[last]), column + CELL - 1 + max(right[first], right[last]))
     top = np.int16(-32768)
     for i in range(_cell(rows[0], shape[0]), _cell(rows[1], shape[0]) + 1):
         for j in range(_cell(columns[0], shape[1]), _cell(columns[1], shape[1]) + 1):

@@ -44,8 +44,8 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
 Hashes = NDArray[np.uint64]
 Spectra = NDArray[np.int16]
-Bands = tuple[Spectra, Spectra, Spectra, Spectra, Spectra, Spectra]
-"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN4."""
+Bands = tuple[Spectra, ...]
+"""Six bands: blue, green, red, near infrared, short-wave infrared 1 and 2, DN4."""
 
 _LOW = 0xFFFFFFFF
 _BANDS = "UniTuple(int16[:, ::1], 6)"

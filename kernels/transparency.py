@@ -140,29 +140,37 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
     """
     aw3, aw4 = water[0, 2], water[0, 3]
     for i in range(spectrum.shape[1]):
-        r1, r2, r4 = spectrum[0, i], spectrum[1, i], spectrum[3, i]
-        b1, b2, b3, b4 = seen[BELOW, i], seen[BELOW + 1, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
-        s1, s2, s3, s4 = below_slope(b1), below_slope(b2), below_slope(b3), below_slope(b4)
-        red = r4 >= RED_REFERENCE
+        b2, b4 = seen[BELOW + 1, i], seen[BELOW + 3, i]
+        blues = seen[BELOW, i] + b2
         part = b4 / b2
-        bottom = b3 + 5.0 * b4 * part
-        q = ln((b1 + b2) / bottom) * LOG10_E
-        green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
-        by_sum, by_bottom = green / (b1 + b2), -green / bottom
-        rest = 1.14 * (inverted[A0, i] - aw4)
-        by_blues = -rest / (r1 + r2)
-        first, second = by_sum * s1, (by_sum - by_bottom * 5.0 * part * part) * s2
-        third, fourth, by_red = by_bottom * s3, by_bottom * 10.0 * part * s4, rest / r4
+        beside = seen[BELOW + 2, i] + 5.0 * b4 * part
+        q = ln(blues / beside) * LOG10_E
+        r4 = spectrum[3, i]
+        red = r4 >= RED_REFERENCE
+        by_log_green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
+        by_log_red = 1.14 * (inverted[A0, i] - aw4)
+        red_blues = spectrum[0, i] + spectrum[1, i]
+        # In both modes the logarithm is of a ratio: blues over others, or red over blues.
+        by_blues = (-by_log_red if red else by_log_green) / (red_blues if red else blues)
+        by_others = (by_log_red if red else -by_log_green) / (r4 if red else beside)
+        s1, s2 = below_slope(seen[BELOW, i]), below_slope(b2)
+        s3, s4 = below_slope(seen[BELOW + 2, i]), below_slope(b4)
+        first, second = by_blues * s1, (by_blues - by_others * 5.0 * part * part) * s2
+        third, fourth = by_others * s3, by_others * 10.0 * part * s4
         out[0, i] = by_blues if red else first
         out[1, i] = by_blues if red else second
         out[2, i] = 0.0 if red else third
-        out[3, i] = by_red if red else fourth
-        slope3, slope4 = _u_slope(b3, seen[U + 2, i]), _u_slope(b4, seen[U + 3, i])
-        out[U0_BY_R0, i] = slope4 if red else slope3
-        t = b1 / b3
-        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t) / b3
-        out[ETA_BY_COASTAL, i] = by_t * s1
-        out[ETA_BY_GREEN, i] = -by_t * t * s3
+        out[3, i] = by_others if red else fourth
+    for i in range(spectrum.shape[1]):
+        red = spectrum[3, i] >= RED_REFERENCE
+        b1, b3, b4 = seen[BELOW, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
+        u3, u4 = seen[U + 2, i], seen[U + 3, i]
+        out[U0_BY_R0, i] = _u_slope(b4 if red else b3, u4 if red else u3)
+        over = 1.0 / b3
+        t = b1 * over
+        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t) * over
+        out[ETA_BY_COASTAL, i] = by_t * below_slope(b1)
+        out[ETA_BY_GREEN, i] = -by_t * t * below_slope(b3)
 
 
 @formula

@@ -34,8 +34,8 @@ _SWIR2 = (323,)
 
 Bytes = NDArray[np.uint8]
 Reflectances = NDArray[np.int16]
-Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectances, Reflectances]
-"""Blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
+Bands = tuple[Reflectances, ...]
+"""Six bands: blue, green, red, near infrared, short-wave infrared 1 and 2, DN x 0.0001."""
 
 
 def _leaf(swir1_green: int, nir_red: int, swir2_green: int, blue: int, red: int, swir2: int) -> int:

@@ -152,3 +152,4 @@ def test_the_written_form_is_plain_yaml() -> None:
     text = write_parameters("lab.example", {"pair": (1.0, 2.0), "names": {"é": "ü"}})
     assert yaml.safe_load(text) == {"lab.example": {"pair": [1.0, 2.0], "names": {"é": "ü"}}}
     assert "é" in text
+    assert text.index("pair") < text.index("names")

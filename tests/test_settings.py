@@ -48,6 +48,16 @@ def test_what_is_not_said_has_a_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert read_settings().kernel_cache == Path("/a/caches/thalweg/kernels")
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (3, 3), (64, 4)])
+def test_threads_are_as_many_as_cores_but_few(
+    cores: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings.os, "sched_getaffinity", lambda process: set(range(cores)))
+    assert read_settings().threads == threads
+    monkeypatch.setenv("THALWEG_THREADS", "1")
+    assert read_settings().threads == 1
+
+
 @pytest.mark.parametrize("home", ["", "/nonexistent"])
 def test_without_a_home_the_cache_is_temporary(
     home: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

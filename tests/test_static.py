@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 from pyproj import Transformer
 
 from tests.granules import CORNER, write_raster
+from thalweg import static as static_layers
 from thalweg.errors import BadInput, BadParameters, MissingInput
 from thalweg.grid import Grid
 from thalweg.inputs import Static
@@ -202,6 +204,23 @@ def test_a_margin_is_kept_where_it_is_wanted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(layer.within(GRID), HEIGHTS)
     with pytest.raises(BadInput, match="SNOW-GRID-01"):
         open_static(DEM, path, GRID, "snow")
+
+
+@pytest.mark.parametrize("rows", [5, ROWS + 2], ids=["refused", "with its margin"])
+def test_a_layer_that_is_read_or_refused_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    opened: list[OpenRaster] = []
+
+    def remembered(raster: Raster) -> OpenRaster:
+        opened.append(open_raster(raster))
+        return opened[-1]
+
+    monkeypatch.setattr(static_layers, "open_raster", remembered)
+    path = write_raster(tmp_path / "dem.tif", np.zeros((rows, COLUMNS), np.int16))
+    with suppress(BadInput):
+        open_static(Static("dem", "int16", margin=True), path, GRID, "snow")
+    assert [raster.dataset.closed for raster in opened] == [True]
 
 
 # --- warps

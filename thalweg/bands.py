@@ -54,3 +54,18 @@ def sentinel2_role(band: str) -> str | None:
     if len(name) == 3 and name[1] == "0":
         name = "B" + name[2]
     return SENTINEL2.get(name)
+
+
+PIXELS = {
+    "blue": 10,
+    "green": 10,
+    "red": 10,
+    "nir": 10,
+    "rededge071": 20,
+    "rededge075": 20,
+    "rededge078": 20,
+    "nir08": 20,
+    "swir16": 20,
+    "swir22": 20,
+}
+"""Native pixel sizes of MSI bands that MUSCATE and MAJA products keep, metres: only their ratios are relied on."""

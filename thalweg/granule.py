@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from thalweg.errors import MissingInput
+from thalweg.errors import BadInput, MissingInput
 from thalweg.masks import MaskFile
 from thalweg.raster import Raster, Reflectance
 
@@ -21,6 +21,9 @@ Level = Literal["L1C", "L2A", "Rrs"]
 
 Correction = Literal["flat", "surface"]
 """`flat`: corrected for the slope of the ground (FRE); `surface`: not (SRE)."""
+
+PROMISING = ("muscate", "maja", "safe")
+"""Formats that promise every band of their sensor: without one the product is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,15 @@ class Granule:
         """The masks that know of a meaning."""
         return tuple(mask for mask in self.masks if meaning in mask.legend)
 
-    def missing(self, what: str, chain: str) -> MissingInput:
-        """The error for a role or meaning that the granule does not have, naming the file that would hold it."""
+    def missing(self, what: str, chain: str) -> MissingInput | BadInput:
+        """The error for a role or meaning that the granule does not have, naming the file that would hold it.
+
+        A format that promises the file is damaged without it; others merely do not have it.
+        """
         pattern = self.expected.get(what)
         where = f" ({self.format} product: expected {pattern})" if pattern else f" ({self.format} product)"
         have = ", ".join(self.bands) or "none"
-        return MissingInput(
-            f"{self.path}: chain '{chain}' needs {what!r}, which the granule does not hold{where}; it holds: {have}"
-        )
+        message = f"{self.path}: chain '{chain}' needs {what!r}, which the granule does not hold{where}; it holds: {have}"
+        if pattern and self.format in PROMISING:
+            return BadInput(message, id="SNOW-IN-02" if chain == "snow" else None)
+        return MissingInput(message)

@@ -113,6 +113,8 @@ def open_raster(raster: Raster) -> OpenRaster:
     path = raster.path
     with blaming(path, "cannot be opened as a raster"):
         if not path.exists():
+            if path.is_symlink():
+                raise BadInput(f"{path}: a link that leads nowhere")
             raise MissingInput(f"{path}: no such file")
         dataset = _open(raster, _driver_of(path))
         try:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.errors import CRSError, RasterioError
 
+from thalweg.bands import PIXELS
 from thalweg.errors import BadInput, BadParameters, UsageError
 from thalweg.feed import ArrayFeed, BandFeed, CodeFeed, Feed, MaskFeed, MaskSource, Part, ratio
 from thalweg.footprint import is_geographic
+from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
 from thalweg.inputs import Band, Codes, Input, Mask, Static
 from thalweg.opened import OpenRaster, open_raster
@@ -116,6 +118,8 @@ class Scenery:
         if factor is None:
             raise self._disagree(opened, "02", f"its pixels are not a whole fraction of {work.resolution:g}")
         self._check_place(opened, factor)
+        if self.granule.format in PROMISING and opened.dtype.startswith("float"):
+            raise BadInput(f"{opened.path}: holds {opened.dtype}; bands of a {self.granule.format} product are integers")
         self.bands[band.name] = (band, file, opened, factor)
 
     def _check_place(self, opened: OpenRaster, factor: int) -> None:
@@ -177,6 +181,9 @@ class Scenery:
             factors = _factors(opened.grid, self.part.whole)
             if factors:
                 fitting.append((file, opened, *factors))
+            elif _same_pixel(opened.grid, self.part.whole):
+                # A damaged mask must not be replaced in silence by that of another resolution.
+                raise self._disagree(opened, "01", "the mask does not fit the bands")
         if not fitting:
             raise self._disagree(opened, "01", "the mask does not fit the bands")
         return min(fitting, key=lambda fit: fit[2:])
@@ -226,6 +233,7 @@ def open_scenery(
         _check_tile(granule, grid, bands)
         scenery = Scenery(chain, granule, _part(grid, box), _stack=stack.pop_all())
     try:
+        _check_sizes(granule, bands)
         for band, file, opened in _reference_first(bands, grid):
             scenery._add_band(band, file, opened)
         for declared in inputs:
@@ -296,6 +304,24 @@ def _check_level(chain: Chain, granule: Granule) -> None:
             f"{granule.path}: is a {granule.level} product; the chain {chain.name!r} takes {', '.join(chain.levels)}",
             advice="Use a product of the right level, or a chain that declares this one.",
         )
+
+
+def _check_sizes(granule: Granule, bands: list[tuple[Band, BandFile, OpenRaster]]) -> None:
+    """Bands of a Sentinel-2 product keep the ratio of their native pixel sizes, whatever the product was decimated to."""
+    if granule.format not in ("muscate", "maja") or not granule.platform.startswith("S2"):
+        return
+    scales = {opened.grid.resolution / PIXELS[band.role]: opened for band, _, opened in bands if band.role in PIXELS}
+    if len(scales) > 1:
+        one, other = list(scales.values())[:2]
+        raise BadInput(
+            f"{one.path} has pixels of {one.grid.resolution:g}, {other.path} of {other.grid.resolution:g}: "
+            "not the sizes of their bands",
+            id="GRID-02",
+        )
+
+
+def _same_pixel(grid: Grid, other: Grid) -> bool:
+    return all(abs(a - b) <= 1e-6 * b for a, b in zip(grid.pixel, other.pixel, strict=True))
 
 
 def _check_tile(granule: Granule, grid: Grid, bands: list[tuple[Band, BandFile, OpenRaster]]) -> None:

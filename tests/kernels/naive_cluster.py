@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.kernels import naive_samples
+
 
 def features(spectrum: Any) -> list[float]:
     """The five features of a spectrum: float32, then float64."""
-    from tests.kernels.naive_samples import features as nine
-
-    values = nine(spectrum)
+    values = naive_samples.features(spectrum)
     scaled = [min(np.float32(4) * values[k], np.float32(2)) for k in (3, 4, 5)]
     return [float(value) for value in (values[8], values[7], *scaled)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def merged(masks: list[Any]) -> NDArray[np.uint8]:
+def merged(masks: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """One pass: 255 if all are 255, else the largest valid value."""
     out = np.full_like(masks[0], 255)
     for p in np.ndindex(out.shape):

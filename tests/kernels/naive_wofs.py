@@ -63,7 +63,7 @@ def flagged(decision: int, flags: int, bands: list[int], nodata: int) -> int:
     return 1 if value & 1 else value
 
 
-def dilated(mask: Any, squared_radius: float) -> NDArray[np.uint8]:
+def dilated(mask: NDArray[np.uint8], squared_radius: float) -> NDArray[np.uint8]:
     """OR over a disc."""
     out = np.zeros_like(mask)
     for i, j in np.ndindex(mask.shape):

@@ -117,10 +117,10 @@ DEMS = hnp.arrays(
 def test_light_equals_naive(dem: Any, zenith: float, azimuth: float, pixel: float) -> None:
     lit = np.empty(dem.shape, np.uint8)
     dswx.light(dem, 0, 0, lit, zenith=zenith, azimuth=azimuth, pixel=pixel)
-    for p in np.ndindex(dem.shape):
-        incidence, slope = naive.light_angles(dem, *p, zenith, azimuth, pixel)
+    for i, j in np.ndindex(dem.shape):
+        incidence, slope = naive.light_angles(dem, i, j, zenith, azimuth, pixel)
         if min(abs(incidence - 40), abs(slope + 5)) > 1e-6:
-            assert lit[p] == (incidence <= 40 or slope > -5)
+            assert lit[i, j] == (incidence <= 40 or slope > -5)
 
 
 @given(DEMS, st.data())

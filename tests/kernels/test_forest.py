@@ -90,7 +90,8 @@ def test_a_forest_may_know_some_features_in_its_own_order(grown: Any, bands: Any
 
 
 def test_unknown_features_are_named() -> None:
-    tree = {"feature": [-1], "threshold": [0.0], "left": [-1], "right": [-1], "value": [1.0]}
+    tree: dict[str, list[Any]] = {"feature": [-1], "threshold": [0.0], "left": [-1], "right": [-1]}
+    tree["value"] = [1.0]
     with pytest.raises(ValueError, match="nd_glint"):
         forest.compiled(flat([tree]), ("blue", "nd_glint"))
 
@@ -112,7 +113,7 @@ def flattened(estimators: Any) -> forest.Forest:
         }
         for tree in (estimator.tree_ for estimator in estimators)
     ]
-    return flat(grown)  # type: ignore[arg-type]
+    return flat(grown)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="scikit-learn is not installed")

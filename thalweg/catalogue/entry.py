@@ -105,15 +105,15 @@ class Reader:
     """Looks at items of unknown origin one by one: what it lets through can be entered."""
 
     def __init__(self) -> None:
-        # Most items have the form of the one before, which need not be looked at twice.
-        self._form: Mapping[str, Any] = {}
+        # Most items have the form of the one before in their collection, which need not be looked at twice.
+        self._forms: dict[str, Mapping[str, Any]] = {}
 
     def read(self, path: Path, item: Mapping[str, Any] | None = None) -> Entry:
         """The entry of the item in a file, or of `item` where it is at hand; BadInput names file and field."""
         entry = Entry.of(read_item(path) if item is None else item, str(path))
-        if entry.form != self._form:
+        if entry.form != self._forms.get(entry.collection):
             encoded(entry.form, str(path))
-            self._form = entry.form
+            self._forms[entry.collection] = entry.form
         return entry
 
 

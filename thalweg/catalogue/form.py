@@ -54,5 +54,5 @@ def join(form: Mapping[str, Any], rest: Mapping[str, Any]) -> Object:
 
 def _parted(fields: Mapping[str, Any], chosen: frozenset[str]) -> tuple[Object, Object]:
     """The chosen fields, and the others."""
-    inside = {key: fields[key] for key in chosen & fields.keys()}
+    inside = {key: fields[key] for key in chosen if key in fields}
     return inside, {key: value for key, value in fields.items() if key not in chosen}

@@ -43,8 +43,8 @@ class Intake:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        # A publisher's items come chain by chain: most have the form of the one before.
-        self._last_form: tuple[Mapping[str, Any], int] = ({}, 0)
+        # Most items have the form of the one before in their collection.
+        self._forms: dict[str, tuple[Mapping[str, Any], int]] = {}
 
     def enter(self, entries: Iterable[Entry]) -> int:
         """Enter items; the number of those that were new or had changed comes back."""
@@ -59,7 +59,7 @@ class Intake:
         numbers = count(last + 1)
         rows: list[_Row] = []
         for entry in batch.values():
-            form, stored = self._form_number(entry.form), known.get(entry.id)
+            form, stored = self._form_number(entry), known.get(entry.id)
             if stored is None or (stored.item, stored.form) != (entry.item, form):
                 rows.append(_Row(stored.number if stored else next(numbers), entry, form))
         replaced = [known[row.entry.id] for row in rows if row.entry.id in known]
@@ -74,14 +74,15 @@ class Intake:
         sql = f"SELECT id, number, item, form, series FROM items WHERE id IN ({_marks(wanted)})"
         return {id: _Stored(*rest) for id, *rest in self._connection.execute(sql, wanted)}
 
-    def _form_number(self, form: Mapping[str, Any]) -> int:
-        """The number of a form, which is entered where it is new."""
-        if self._last_form[0] != form:
-            text = encoded(form, "form")
+    def _form_number(self, entry: Entry) -> int:
+        """The number of an entry's form, which is entered where it is new."""
+        form, number = self._forms.get(entry.collection, ({}, 0))
+        if form != entry.form:
+            text = encoded(entry.form, f"item {entry.id!r}")
             self._connection.execute("INSERT OR IGNORE INTO forms (form) VALUES (?)", [text])
             (number,) = self._connection.execute("SELECT number FROM forms WHERE form = ?", [text]).fetchone()
-            self._last_form = (form, number)
-        return self._last_form[1]
+            self._forms[entry.collection] = (entry.form, number)
+        return number
 
     def _write(self, rows: Sequence[_Row], replaced: Sequence[int]) -> None:
         """Write rows, some of them in the place of others."""

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thalweg.demo.muscate import product_name, write_product, write_statics
+from thalweg.demo.muscate import write_product, write_statics
 from thalweg.demo.scene import Place, place, view
-from thalweg.tile import Tile
+from thalweg.demo.series import SEED, TILE, VISITS, Visit, write_scene
 
 if TYPE_CHECKING:
     from thalweg.processing import Ending
-
-TILE = "31TCH"
-"""A tile in the Pyrenees; only its place on the grid is real."""
-
-DATES = (
-    datetime(2024, 11, 18, 10, 30, tzinfo=UTC),
-    datetime(2025, 1, 22, 10, 30, tzinfo=UTC),
-    datetime(2025, 4, 22, 10, 30, tzinfo=UTC),
-)
-"""Early winter, mid-winter, melt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +28,33 @@ class Scenes:
 def make_scenes(folder: Path, size: int, say: Callable[[str], None]) -> Scenes:
     """Three granules of `size` x `size` pixels of 20 m, and the static layers of their place; what is there is kept."""
     statics, made = folder / "static", folder / "granules"
-    marks = [made / f".{moment:%Y%m%d}-{size}" for moment in DATES]
+    marks = [made / f".{visit.sensed:%Y%m%d}-{size}" for visit in VISITS]
     if all(mark.exists() for mark in marks):
         return Scenes(tuple(made / mark.read_text() for mark in marks), statics)
     say("terrain, forest and lakes")
-    where = place(Tile(TILE), size)
+    where = place(TILE, size, SEED)
     write_statics(where, statics)
-    granules = [
-        _make_granule(where, moment, made, mark, say) for moment, mark in zip(DATES, marks, strict=True)
-    ]
+    granules = [_make_granule(where, visit, made, mark, say) for visit, mark in zip(VISITS, marks, strict=True)]
     return Scenes(tuple(granules), statics)
 
 
-def _make_granule(
-    where: Place, moment: datetime, folder: Path, mark: Path, say: Callable[[str], None]
-) -> Path:
-    say(f"what a satellite would see on {moment:%Y-%m-%d}")
-    seen = view(where, moment)
-    written = write_product(seen, folder)
-    mark.write_text(product_name(seen))
+def _make_granule(where: Place, visit: Visit, folder: Path, mark: Path, say: Callable[[str], None]) -> Path:
+    say(f"what a satellite would see on {visit.sensed:%Y-%m-%d}")
+    written = write_product(view(where, visit.sensed, visit.weather), folder)
+    mark.write_text(written.path.name)
     return written.path
 
 
 def write_winter_tile(folder: Path, size: int) -> Path:
     """The mid-winter granule on its own, with static layers in ``STATIC``, for the benchmark; made once."""
-    found = [path for path in folder.glob("SENTINEL2*") if (folder / "STATIC").exists()]
-    if found:
-        return found[0]
-    where = place(Tile(TILE), size)
-    seen = view(where, DATES[1])
-    write_product(seen, folder / "unfinished")
-    write_statics(where, folder / "unfinished" / "STATIC")
-    for path in (folder / "unfinished").iterdir():
+    if (folder / "STATIC").exists() and (made := sorted(folder.glob("SENTINEL2*"))):
+        return made[0]
+    visit, making = VISITS[1], folder / "unfinished"
+    written = write_scene(making, TILE, visit.sensed, size=size, weather=visit.weather)
+    for path in making.iterdir():
         path.rename(folder / path.name)
-    (folder / "unfinished").rmdir()
-    return folder / product_name(seen)
+    making.rmdir()
+    return folder / written.path.name
 
 
 def table_of(endings: list[Ending]) -> list[tuple[str, ...]]:
