@@ -41,7 +41,9 @@ TITLES = {
 
 def main() -> int:
     """Prepare the tile, run the ways in turn, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, default=Path(".cache/benchmarks"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=5490, help="rows and columns at 20 m")
@@ -90,7 +92,8 @@ def servers(ways: list[str], folder: Path) -> Iterator[Callable[[str], dict[str,
     """One process a way that runs it each time it is asked, and says what that cost."""
     command = [sys.executable, __file__, "--folder", str(folder), "--serve"]
     running = {
-        way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for way in ways
+        way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for way in ways
     }
 
     def ask(way: str) -> dict[str, float]:
@@ -154,8 +157,9 @@ def chain_work(folder: Path) -> Callable[[], None]:
 
 def copy_work(folder: Path) -> Callable[[], None]:
     """The same files read, layers of the same content written, and nothing computed."""
-    import thalweg
     from snow_copy import copy_chain
+
+    import thalweg
 
     granule = next(folder.glob("SENTINEL2*"))
     product = run_chain(thalweg.run, granule, "snow", folder, keep=True)
@@ -205,7 +209,9 @@ def report(figures: dict[str, list[dict[str, float]]]) -> None:
     print(f"{'':36} {'CPU s':>8} {'wall s':>8} {'peak MB':>8} {'CPU / (a)':>10}")
     for way, found in middle.items():
         ratio = found["cpu"] / floor
-        print(f"{TITLES[way]:36} {found['cpu']:8.2f} {found['wall']:8.2f} {found['memory']:8.0f} {ratio:10.2f}")
+        print(
+            f"{TITLES[way]:36} {found['cpu']:8.2f} {found['wall']:8.2f} {found['memory']:8.0f} {ratio:10.2f}"
+        )
     print(f"medians of {len(next(iter(figures.values())))} interleaved runs")
 
 
@@ -234,7 +240,8 @@ def machine() -> str:
     import numba
     import numpy
 
-    return f"python {platform.python_version()}, numpy {numpy.__version__}, numba {numba.__version__}, {platform.machine()}"
+    versions = f"numpy {numpy.__version__}, numba {numba.__version__}"
+    return f"python {platform.python_version()}, {versions}, {platform.machine()}"
 
 
 def figures_since(clock: float, cpu: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The snow detection of the `default` profile on whole arrays, as one writes it first: numpy, read and written whole."""
+"""Snow detection of the `default` profile on whole arrays, as one writes it first: numpy, read and written whole."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def detect(
     shaded = bluish & ~refined & (dem >= zs) & cast_shadow(dem, sun)
     snow = snow1 | snow2 | shaded
     alone = shaded & ~snow1 & ~snow2
-    seb = np.where(snow, 100, np.where(refined | (valid & (cloud > 0) & (red > 1000)), 205, 0)).astype(np.uint8)
+    seb = np.where(snow, 100, np.where(refined | (valid & (cloud > 0) & (red > 1000)), 205, 0)).astype(
+        np.uint8
+    )
     seb[water], seb[nodata] = 210, 255
     bits = [snow1, snow2, cloud > 0, refined, cloud > 0, np.zeros_like(snow), shaded, alone]
     snow_all = sum(bit.astype(np.uint8) << np.uint8(i) for i, bit in enumerate(bits))
@@ -113,12 +115,16 @@ def fractions(seb: Array, index: Array, alone: Array, tcd: Array) -> dict[str, A
         "fsctoc": np.clip(100 * share, 1, 100),
         "fscog": np.clip(100 * np.minimum(share / (1 - t), 1), 1, 100),
         "fsctoc_unc": sigma,
-        "fscog_unc": np.minimum(100, np.hypot(sigma / (1 - t), np.where(tcd > 100, 0, 10 * share / (1 - t) ** 2))),
+        "fscog_unc": np.minimum(
+            100, np.hypot(sigma / (1 - t), np.where(tcd > 100, 0, 10 * share / (1 - t) ** 2))
+        ),
         "qctoc": np.where(alone, 3, 0),
         "qcog": np.minimum(3, 4 - np.maximum(0, (100 - 0.8 * tcd) / 25)),
         "qcflags": (tcd > 90) * 8.0,
     }
-    return {name: np.where(snow, np.floor(value + 0.5), seb).astype(np.uint8) for name, value in numbers.items()}
+    return {
+        name: np.where(snow, np.floor(value + 0.5), seb).astype(np.uint8) for name, value in numbers.items()
+    }
 
 
 def reduce_cubic(band: Array) -> Array:
@@ -146,7 +152,13 @@ def read(path: Path) -> Array:
 def write(path: Path, layer: Array, profile: Mapping[str, Any]) -> None:
     """A COG by GDAL's own driver."""
     rows, columns = layer.shape
-    options = {"driver": "COG", "compress": "ZSTD", "level": 1, "blocksize": 512, "overview_resampling": "nearest"}
+    options = {
+        "driver": "COG",
+        "compress": "ZSTD",
+        "level": 1,
+        "blocksize": 512,
+        "overview_resampling": "nearest",
+    }
     with rasterio.open(
         path, "w", height=rows, width=columns, count=1, dtype=layer.dtype, **profile, **options
     ) as raster:

@@ -48,7 +48,8 @@ def spectra(path: Path) -> Iterable[tuple[str, Mapping[str, np.ndarray]]]:
     with path.open() as file:
         rows = list(csv.DictReader(file))
     bands = {
-        name: counts(np.array([[float(row[name]) for row in rows]])) for name in ("B2", "B3", "B4", "B8A", "B11")
+        name: counts(np.array([[float(row[name]) for row in rows]]))
+        for name in ("B2", "B3", "B4", "B8A", "B11")
     }
     labels = np.array([str(int(float(row["class"]))) for row in rows])
     decided = decisions(bands["B3"], bands["B4"], bands["B11"], bands["B2"], bands["B8A"])

@@ -29,7 +29,6 @@ from thalweg.kernels import components, fraction, relief, resample, snowline
 from thalweg.kernels import kept as candidates
 from thalweg.kernels import snow as detection
 from thalweg.parameters import Within
-
 from thalweg.scene import WholeLayer
 
 if TYPE_CHECKING:
@@ -65,11 +64,12 @@ _COARSE = {"sen2cor": 12, "maja": 12, "s2_muscate": 12, "l89_muscate": 8}
 class Snow:
     """Parameters of the snow chain; mr is thousandths of reflectance."""
 
-    profile: Annotated[Literal["default", "lis-1.11"], Within(note="default: corrected; lis-1.11: as LIS 1.11.0")] = (
-        "default"
-    )
+    profile: Annotated[
+        Literal["default", "lis-1.11"], Within(note="default: corrected; lis-1.11: as LIS 1.11.0")
+    ] = "default"
     mission_regex: Annotated[
-        dict[str, str] | None, Within(note="mission key to a regular expression on the product name, where it differs")
+        dict[str, str] | None,
+        Within(note="mission key to a regular expression on the product name, where it differs"),
     ] = None
     no_data: Annotated[int, Within(-32768, 32767, "DN", "stored number of missing reflectance")] = -10000
     ndsi_pass1: Annotated[float, Within(-1, 1, note="least NDSI of pass 1")] = 0.4
@@ -82,31 +82,57 @@ class Snow:
     dz: Annotated[int, Within(2, 10000, "m", "height of an elevation bin, even")] = 100
     fsnow_lim: Annotated[float, Within(0, 1, note="least snow share of a bin at the snow line")] = 0.1
     fclear_lim: Annotated[float, Within(0, 1, note="least clear share of a bin at the snow line")] = 0.1
-    fsnow_total_lim: Annotated[float, Within(-1, 1, note="least snow share of the tile for pass 2; -1: always")] = 0.001
+    fsnow_total_lim: Annotated[
+        float, Within(-1, 1, note="least snow share of the tile for pass 2; -1: always")
+    ] = 0.001
     zs_mode: Annotated[Literal["tile", "grid"], Within(note="one snow line a tile, or one a cell")] = "tile"
     zs_grid_m: Annotated[float, Within(1, note="cell of zs_mode grid", unit="m")] = 27450.0
     zs_min_pixels: Annotated[int, Within(1, note="least pixels of a bin at the snow line")] = 50
-    red_dark_cloud: Annotated[float, Within(0, 1000, "mr", "coarse red above which a cloud is not dark")] = 300.0
-    red_back_to_cloud: Annotated[float, Within(0, 1000, "mr", "red above which a dark cloud is cloud again")] = 100.0
-    resize_factor: Annotated[int | None, Within(2, 64, note="coarse red: pixels a side; null: as the mission has it")] = (
-        None
+    red_dark_cloud: Annotated[float, Within(0, 1000, "mr", "coarse red above which a cloud is not dark")] = (
+        300.0
     )
+    red_back_to_cloud: Annotated[
+        float, Within(0, 1000, "mr", "red above which a dark cloud is cloud again")
+    ] = 100.0
+    resize_factor: Annotated[
+        int | None, Within(2, 64, note="coarse red: pixels a side; null: as the mission has it")
+    ] = None
     strict_cloud_mask: Annotated[bool, Within(note="no snow where a dark cloud is cloud again")] = False
-    rm_snow_inside_cloud: Annotated[bool, Within(note="drop snow of pass 1 that cloud surrounds (pass 1.5)")] = False
-    rm_snow_inside_cloud_dilation_radius: Annotated[int, Within(1, 100, "px", "radius of the ring around it")] = 5
-    rm_snow_inside_cloud_threshold: Annotated[float, Within(0, 1, note="cloud share of the ring above which")] = 0.85
-    rm_snow_inside_cloud_min_area: Annotated[int, Within(0, unit="px", note="only areas larger than this")] = 25000
+    rm_snow_inside_cloud: Annotated[
+        bool, Within(note="drop snow of pass 1 that cloud surrounds (pass 1.5)")
+    ] = False
+    rm_snow_inside_cloud_dilation_radius: Annotated[
+        int, Within(1, 100, "px", "radius of the ring around it")
+    ] = 5
+    rm_snow_inside_cloud_threshold: Annotated[
+        float, Within(0, 1, note="cloud share of the ring above which")
+    ] = 0.85
+    rm_snow_inside_cloud_min_area: Annotated[
+        int, Within(0, unit="px", note="only areas larger than this")
+    ] = 25000
     detect_shaded_snow: Annotated[
         bool | None, Within(note="null: where blue, NIR and sun angles (or a relief shadow mask) are there")
     ] = None
     shaded_snow_pass: Annotated[
-        float | None, Within(0, 1000, note="least blue - NIR; mr in default (null: 16), DN in lis-1.11 (null: 160)")
+        float | None,
+        Within(0, 1000, note="least blue - NIR; mr in default (null: 16), DN in lis-1.11 (null: 160)"),
     ] = None
-    sun_angles: Annotated[Literal["mean", "grid"], Within(note="mean of the product, or its angle grid")] = "mean"
-    water_mask_raster_values: Annotated[tuple[int, ...], Within(0, 255, note="codes of water in the water mask")] = (1,)
-    aux_resample: Annotated[bool, Within(note="static layers on another grid are warped, not refused")] = False
-    safe_resolution: Annotated[Literal[10, 20], Within(note="which green and red of a SAFE product, metres")] = 10
-    fsc_toc_eq: Annotated[tuple[float, float], Within(note="a and b of FSC = 0.5 tanh(a NDSI + b) + 0.5")] = (2.65, -1.42)
+    sun_angles: Annotated[Literal["mean", "grid"], Within(note="mean of the product, or its angle grid")] = (
+        "mean"
+    )
+    water_mask_raster_values: Annotated[
+        tuple[int, ...], Within(0, 255, note="codes of water in the water mask")
+    ] = (1,)
+    aux_resample: Annotated[bool, Within(note="static layers on another grid are warped, not refused")] = (
+        False
+    )
+    safe_resolution: Annotated[
+        Literal[10, 20], Within(note="which green and red of a SAFE product, metres")
+    ] = 10
+    fsc_toc_eq: Annotated[tuple[float, float], Within(note="a and b of FSC = 0.5 tanh(a NDSI + b) + 0.5")] = (
+        2.65,
+        -1.42,
+    )
     fsc_all_missions: Annotated[bool, Within(note="fraction for Landsat too (not validated)")] = False
     tcd_cap: Annotated[float, Within(0, 99, "%", "tree cover is not taken for denser than this")] = 90.0
     fsc_rmse: Annotated[float, Within(0, 100, "% FSC", "standard error of the fraction")] = 25.0
@@ -114,7 +140,9 @@ class Snow:
     tcd_sigma: Annotated[float, Within(0, 1, note="standard error of the tree cover, as a share")] = 0.10
     write_expert: Annotated[bool, Within(note="intermediate layers, in expert/")] = False
     write_vectors: Annotated[bool, Within(note="polygons of the snow mask as GeoPackage")] = False
-    chain_version: Annotated[str | None, Within(note="version in file names; null: that of the program")] = None
+    chain_version: Annotated[str | None, Within(note="version in file names; null: that of the program")] = (
+        None
+    )
     product_counter: Annotated[str | None, Within(note="text appended to the version in file names")] = None
 
     def __post_init__(self) -> None:
@@ -125,7 +153,9 @@ class Snow:
         for name in ("chain_version", "product_counter"):
             text = getattr(self, name)
             if text is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", text):
-                raise BadParameters(f"snow.{name} = {text!r}: letters, digits, dots and hyphens", id="SNOW-CFG-01")
+                raise BadParameters(
+                    f"snow.{name} = {text!r}: letters, digits, dots and hyphens", id="SNOW-CFG-01"
+                )
 
     @property
     def lis(self) -> bool:
@@ -208,7 +238,9 @@ def mission_of(granule: Granule, parameters: Snow) -> str:
     """The row of table 1.1 that a granule follows, by the name of its product."""
     for key, expression in (parameters.mission_regex or {}).items():
         if key not in _COARSE:
-            raise BadParameters(f"snow.mission_regex: no mission {key!r}; known: {', '.join(_COARSE)}", id="SNOW-CFG-01")
+            raise BadParameters(
+                f"snow.mission_regex: no mission {key!r}; known: {', '.join(_COARSE)}", id="SNOW-CFG-01"
+            )
         if re.search(expression, granule.id):
             return key
     if granule.format == "muscate":
@@ -224,7 +256,9 @@ def snow_inputs(parameters: Snow, granule: Granule | None) -> Sequence[Input]:
     fine = 20 if mission == "sen2cor" and not parameters.lis and parameters.safe_resolution == 20 else None
     overruled = parameters.no_data if parameters.no_data != -10000 and not as_stored else None
 
-    def band(role: str, correction: Any = "flat", resolution: int | None = None, required: bool = True) -> Band:
+    def band(
+        role: str, correction: Any = "flat", resolution: int | None = None, required: bool = True
+    ) -> Band:
         return Band(role, resolution, encoding, correction, required, "cubic", overruled, "survey")
 
     inputs: list[Input] = [band("green", resolution=fine), band("red", resolution=fine), band("swir16")]
@@ -233,7 +267,9 @@ def snow_inputs(parameters: Snow, granule: Granule | None) -> Sequence[Input]:
     inputs += [
         Mask("cloud", ("any_cloud", "cloud_shadow", "high_cloud", "marked"), step="survey"),
         Mask("slope", ("sun_low", "sun_tangent"), required=mission.endswith("muscate"), step="apply"),
-        Static("dem", "int16", whole=True, margin=True, warp="cubic_spline", allow_warp=parameters.aux_resample),
+        Static(
+            "dem", "int16", whole=True, margin=True, warp="cubic_spline", allow_warp=parameters.aux_resample
+        ),
         _static("water", parameters, "nearest", "survey"),
         _static("relief_shadow", parameters, "nearest", "apply"),
     ]
@@ -308,9 +344,11 @@ def survey(scene: Scene, parameters: Snow) -> Noted:
     sums = {name: np.zeros(shape, np.int64) for name in ("numerator", "denominator")}
     centre = np.zeros(shape, np.uint8)
     top, height = scene.rows[0], scene.grid.shape[0]
-    resample.accumulate_coarse(scene.red, state, detection.WATER, top, height, NO_DATA, *sums.values(), centre)
+    resample.accumulate_coarse(
+        scene.red, state, detection.WATER, top, height, NO_DATA, *sums.values(), centre
+    )
     kept = {name: pack(state, scene[name]) for name in ("green", "swir16")}
-    return Noted({"state": state, **kept}, {**sums, "centre": centre})
+    return Noted({"state": state, **kept}, {**sums, "centre": centre.astype(np.int64)})
 
 
 def pack(state: NDArray[np.uint16], counts: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -359,7 +397,8 @@ def coarse_shape(granule: Granule, shape: tuple[int, int], parameters: Snow) -> 
     factor = parameters.resize_factor or _COARSE[mission_of(granule, parameters)]
     if min(shape) < factor:
         raise BadInput(
-            f"{granule.path}: {shape[0]} x {shape[1]} pixels are fewer than resize_factor = {factor}", id="SNOW-GRID-03"
+            f"{granule.path}: {shape[0]} x {shape[1]} pixels are fewer than resize_factor = {factor}",
+            id="SNOW-GRID-03",
         )
     return (shape[0] // factor, shape[1] // factor)
 
@@ -465,7 +504,8 @@ def find_line(tile: Tileful, census: NDArray[np.int64], parameters: Snow) -> Lin
         return Line(line.elevation, line.rows)
     if parameters.zs_grid_m < 2 * tile.grid.resolution:
         raise BadParameters(
-            f"snow.zs_grid_m = {parameters.zs_grid_m:g}: at least two pixels of {tile.grid.resolution:g}", id="SNOW-CFG-01"
+            f"snow.zs_grid_m = {parameters.zs_grid_m:g}: at least two pixels of {tile.grid.resolution:g}",
+            id="SNOW-CFG-01",
         )
     raw = snowline.grid_snowlines(
         np.concatenate(tile.carry["state"]),
@@ -504,13 +544,13 @@ def apply(scene: Scene, parameters: Snow) -> Strip:
     seb, snow_all = np.empty(scene.shape, np.uint8), np.empty(scene.shape, np.uint8)
     detection.seb(scene.state, parameters.strict_cloud_mask, seb)
     detection.snow_all(scene.state, scene.values.get("slope"), not parameters.lis, snow_all)
-    layers = {"seb": seb, "snow_all": snow_all}
+    layers: dict[str, NDArray[Any]] = {"seb": seb, "snow_all": snow_all}
     if gives_fraction(parameters, mission_of(scene.granule, parameters)):
         bands = (unpack(scene.state, scene.green), unpack(scene.state, scene.swir16))
         layers |= (lis_fractions if parameters.lis else fractions)(scene, seb, bands, parameters)
     if parameters.write_expert:
         layers |= expert_layers(scene, settled, shadow)
-    counts = {f"code_{code}": np.int64(detection.count_code(seb, code)) for code in _COUNTED}
+    counts = {f"code_{code}": np.array(detection.count_code(seb, code)) for code in _COUNTED}
     return Strip({name: layers[name] for name in written(layers, parameters, scene.granule)}, counts)
 
 
@@ -541,7 +581,9 @@ def find_snow(scene: Scene, settled: Settled, parameters: Snow) -> NDArray[np.ui
     return shadow
 
 
-def lowest_elevations(scene: Scene, settled: Settled, parameters: Snow) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def lowest_elevations(
+    scene: Scene, settled: Settled, parameters: Snow
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Least elevations of pass 2 and of shaded snow: one row for all, or a row each."""
     first, last = scene.rows
     line, columns = settled.line, scene.grid.shape[1]
@@ -565,9 +607,11 @@ def relief_shadow(scene: Scene, settled: Settled, candidate: NDArray[np.uint8] |
     out = np.empty(scene.shape, np.uint8)
     row, column = shadow.row + scene.rows[0], shadow.column
     ground = shadow.ground
-    if shadow.sun is None:
+    if shadow.rises is not None:
         relief.cast_shadow(*ground, row, column, *shadow.steps, shadow.rises, candidate, out)
         return out
+    if shadow.sun is None:
+        raise ValueError("a shadow has either rises or an angle grid")
     pixel, step, nodes = scene.grid.resolution, shadow.sun.step, shadow.sun.zenith.shape
     corner = (scene.rows[0] - scene.corner[0], -scene.corner[1])
     relief.cast_shadow_grid(
@@ -615,21 +659,30 @@ def find_shadow(tile: Tileful, parameters: Snow) -> Shadow:
 
 
 def checked_sun(granule: Granule, parameters: Snow) -> Sun:
-    """The sun of a granule, missing nodes of its grid filled with the mean; an error where it is not above the horizon."""
+    """The sun of a granule, missing nodes of its grid filled with the mean; an error where it is below the horizon."""
     sun = granule.sun
     if sun is None or (parameters.sun_angles == "grid" and sun.grid is None):
-        raise BadParameters(f"{granule.path}: snow.sun_angles = 'grid', but the product has no angle grid", id="SNOW-CFG-02")
+        raise BadParameters(
+            f"{granule.path}: snow.sun_angles = 'grid', but the product has no angle grid", id="SNOW-CFG-02"
+        )
     grid = sun.grid
     if grid is not None:
         zenith = np.where(np.isnan(grid.zenith), sun.zenith, grid.zenith)
         grid = SunGrid(zenith, np.where(np.isnan(grid.azimuth), sun.azimuth, grid.azimuth), grid.step)
-    highest = max(sun.zenith, float(grid.zenith.max()) if grid is not None and parameters.sun_angles == "grid" else 0.0)
+    highest = max(
+        sun.zenith, float(grid.zenith.max()) if grid is not None and parameters.sun_angles == "grid" else 0.0
+    )
     if highest >= 90:
-        raise BadInput(f"{granule.path}: sun zenith of {highest:g} degrees: the sun is below the horizon", id="SNOW-CFG-02")
+        raise BadInput(
+            f"{granule.path}: sun zenith of {highest:g} degrees: the sun is below the horizon",
+            id="SNOW-CFG-02",
+        )
     return Sun(sun.zenith, sun.azimuth, grid)
 
 
-def lis_fractions(scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow) -> dict[str, NDArray[np.uint8]]:
+def lis_fractions(
+    scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow
+) -> dict[str, NDArray[np.uint8]]:
     """Fraction and quality layers of `lis-1.11`."""
 
     def layer() -> NDArray[np.uint8]:
@@ -650,7 +703,9 @@ def lis_fractions(scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters
     return {**layers, "fsc_og": ground, "qcflags": flags, "qctoc": toc_class, "qcog": ground_class}
 
 
-def fractions(scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow) -> dict[str, NDArray[np.uint8]]:
+def fractions(
+    scene: Scene, seb: NDArray[np.uint8], bands: Bands, parameters: Snow
+) -> dict[str, NDArray[np.uint8]]:
     """Fraction, uncertainty and quality layers of `default`."""
     tcd = scene.values.get("tcd")
     names = ["ndsi", "fsc_toc", "fsc_toc_unc", "qcflags", "qctoc"]
@@ -702,7 +757,9 @@ def expert_layers(
         detection.flag(scene.state, bit, layers[name])
     first, last = scene.rows
     layers["red_coarse"] = np.empty(scene.shape, np.int16)
-    resample.spread_coarse(settled.coarse, settled.rows[first:last], settled.columns, NO_DATA, layers["red_coarse"])
+    resample.spread_coarse(
+        settled.coarse, settled.rows[first:last], settled.columns, NO_DATA, layers["red_coarse"]
+    )
     layers["cld"] = scene.codes.astype(np.uint8)
     if shadow is not None:
         layers["relief_shadow"] = (shadow != 0).astype(np.uint8)
@@ -736,8 +793,12 @@ def conclude(tile: Tileful, parameters: Snow) -> Conclusion:
     }
     if settled.line.raw is not None:
         cells = settled.line.raw.tolist()
-        properties["snow:zs_grid"] = [[None if math.isnan(line) else int(line) for line in row] for row in cells]
-    if gives_fraction(parameters, mission_of(tile.granule, parameters)) and not tile.granule.platform.startswith("S2"):
+        properties["snow:zs_grid"] = [
+            [None if math.isnan(line) else int(line) for line in row] for row in cells
+        ]
+    if gives_fraction(
+        parameters, mission_of(tile.granule, parameters)
+    ) and not tile.granule.platform.startswith("S2"):
         properties["snow:fsc_validated"] = False
     documents = lis_documents(tile, settled, snow, cloud, parameters) if parameters.lis else {}
     polygons = {"seb": "SEB"} if parameters.write_vectors else {}

@@ -11,7 +11,10 @@ DOI = "https://doi.org/10.24400/329360/F7Q52MNK"
 def lis_metadata(product_id: str, zs: str, snow_percent: float, cloud_percent: float) -> str:
     """The text of ``LIS_METADATA.XML``; percentages are written with the fewest digits that give them back."""
     indices = {"ZS": zs, "SnowPercent": repr(float(snow_percent)), "CloudPercent": repr(float(cloud_percent))}
-    lines = [f'    <QUALITY_INDEX name="{name}">{escape(text, quote=False)}</QUALITY_INDEX>' for name, text in indices.items()]
+    lines = [
+        f'    <QUALITY_INDEX name="{name}">{escape(text, quote=False)}</QUALITY_INDEX>'
+        for name, text in indices.items()
+    ]
     return "\n".join(
         [
             "<Source_Product>",

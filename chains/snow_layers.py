@@ -19,7 +19,11 @@ _CODES = (
     Class(WATER, "water", "permanent water"),
     Class(NODATA, "nodata", "no observation"),
 )
-_CODE_COLOURS: Mapping[int, Colour] = {CLOUD: (165, 165, 165, 255), WATER: (0, 90, 130, 255), NODATA: (0, 0, 0, 0)}
+_CODE_COLOURS: Mapping[int, Colour] = {
+    CLOUD: (165, 165, 165, 255),
+    WATER: (0, 90, 130, 255),
+    NODATA: (0, 0, 0, 0),
+}
 _GROUND: Colour = (166, 150, 120, 255)
 
 _MASK_COLOURS: Mapping[int, Colour] = {NO_SNOW: _GROUND, SNOW: (120, 200, 255, 255), **_CODE_COLOURS}
@@ -54,18 +58,29 @@ _NDSI_COLOURS: Mapping[int, Colour] = {
 
 def _fraction(name: str, description: str, colours: Mapping[int, Colour] = _FRACTION_COLOURS) -> Layer:
     classes = (Class(NO_SNOW, "no_snow", "no snow"), *_CODES)
-    return Layer(name, "uint8", description, "percent", NODATA, classes=classes, colours=colours, ramp=(1, 100))
+    return Layer(
+        name, "uint8", description, "percent", NODATA, classes=classes, colours=colours, ramp=(1, 100)
+    )
 
 
 def _quality(name: str, description: str) -> Layer:
     grades = [Class(i, n, n) for i, n in enumerate(("highest", "medium", "low", "minimal"))]
-    return Layer(name, "uint8", description, nodata=NODATA, classes=(*grades, *_CODES), colours=_QUALITY_COLOURS)
+    return Layer(
+        name, "uint8", description, nodata=NODATA, classes=(*grades, *_CODES), colours=_QUALITY_COLOURS
+    )
 
 
 def _uncertainty(name: str, description: str) -> Layer:
     classes = (Class(NOT_ESTIMATED, "not_estimated", "no snow: not estimated"), *_CODES)
     return Layer(
-        name, "uint8", description, "percent", NODATA, classes=classes, colours=_UNCERTAINTY_COLOURS, ramp=(0, 100)
+        name,
+        "uint8",
+        description,
+        "percent",
+        NODATA,
+        classes=classes,
+        colours=_UNCERTAINTY_COLOURS,
+        ramp=(0, 100),
     )
 
 
@@ -86,14 +101,32 @@ SNOW_ALL = Layer(
     "snow_all",
     "uint8",
     "How each pixel was decided, a bit field",
-    bits=("pass1", "pass2", "cloud_pass1", "cloud_refined", "cloud_input", "slope", "shaded", "shaded_uncalibrated"),
+    bits=(
+        "pass1",
+        "pass2",
+        "cloud_pass1",
+        "cloud_refined",
+        "cloud_input",
+        "slope",
+        "shaded",
+        "shaded_uncalibrated",
+    ),
     role="metadata",
 )
 QCFLAGS = Layer(
     "qcflags",
     "uint8",
     "What may weaken the fraction, a bit field",
-    bits=("sun_too_low", "sun_tangent", "water", "dense_forest", "thin_cloud", "tree_cover_undefined", "shaded", "uncalibrated"),
+    bits=(
+        "sun_too_low",
+        "sun_tangent",
+        "water",
+        "dense_forest",
+        "thin_cloud",
+        "tree_cover_undefined",
+        "shaded",
+        "uncalibrated",
+    ),
     role="metadata",
 )
 RED_COARSE = Layer("red_coarse", "int16", "Red at coarse resolution, counts", nodata=-10000, role="metadata")

@@ -5,14 +5,14 @@ DSWE tests of Jones 2019, doi:10.3390/rs11040374. Every comparison is made on in
 is float64, with multiplications alone.
 
 A pixel's layers are a function of 13 bits: its inner class, the class of its Fmask value, its near infrared against two
-limits, its land group and whether it is lit. `decision_tables` writes that function down as one table per layer.
+limits, its land group and whether it is lit. `decision_table` writes that function down, up to eight layers at once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ OCEAN = 254
 """Code of an ocean pixel."""
 
 LAYERS = ("WTR", "BWTR", "CONF", "WTR-1", "WTR-2", "CLOUD")
-"""The 8-bit layers of a product that `decision_tables` knows, in the order of the product."""
+"""The 8-bit layers that follow from the tests, in the order of the product."""
 
 ADJACENT_MODES = ("mask", "ignore", "cover")
 """What a pixel next to a cloud is: masked, ordinary, or decided by `cover_classes`."""
@@ -43,13 +43,13 @@ ADJACENT_MODES = ("mask", "ignore", "cover")
 COVER_HALO = 17
 """Pixels that mode `cover` needs around a block: 10 steps of snow and 7 of ground."""
 
-TABLE_SIZE = 8192
+_TABLE_SIZE = 8192
 
 _FMASK_CLOUD, _FMASK_ADJACENT, _FMASK_SHADOW, _FMASK_SNOW = 2, 4, 8, 16
 _CLOUD, _SHADOW, _SNOW, _AEROSOL_OPEN, _AEROSOL_PARTIAL = 1, 2, 4, 8, 16
-_UNCLEAR, _OCEAN_CLASS, _INVALID_CLASS = 32, 5, 6
+_OCEAN_CLASS, _INVALID_CLASS = 5, 6
 _LIT, _LAND_SHIFT, _OCEAN_BIT = 1, 1, 8
-_NO_LAND, _WATER_LAND, _SOFT_LAND, _BUILT_LAND = 0, 1, 2, 3
+_WATER_LAND, _SOFT_LAND, _BUILT_LAND = 1, 2, 3
 _CLEAR_BIT, _WET_BIT = 1, 2
 
 Bytes = NDArray[np.uint8]
@@ -112,7 +112,9 @@ class FmaskRules:
         return FmaskRules(self.adjacent, frozenset(), frozenset())
 
     def classes(self) -> Words:
-        """Class of each Fmask value, already in its place in the index, shape (256,), as `classify` takes it."""
+        """Class of each Fmask value, already in its place in the index, shape (256,); ValueError for another mode."""
+        if self.adjacent not in ADJACENT_MODES:
+            raise ValueError(f"adjacent mode {self.adjacent!r} is none of {', '.join(ADJACENT_MODES)}")
         value = np.arange(256)
         shadow = _FMASK_SHADOW | (_FMASK_ADJACENT if self.adjacent == "mask" else 0)
         flags = (
@@ -166,7 +168,7 @@ class _Case:
 
 
 def _cases() -> _Case:
-    index = np.arange(TABLE_SIZE)
+    index = np.arange(_TABLE_SIZE)
     inner, fmask = index >> 10, (index >> 5) & 31
     nir, land, lit = (index >> 3) & 3, (index >> 1) & 3, index & 1
     wtr_1 = np.select([inner < _OCEAN_CLASS, inner == _OCEAN_CLASS], [inner, OCEAN], INVALID)
@@ -247,7 +249,7 @@ def decision_table(layers: Sequence[str], percents: Probabilities | None = None)
         "PROB": lambda: _probability(case, percents or Probabilities()),
         "COVER": lambda: _cover_state(case),
     }
-    table = np.zeros(TABLE_SIZE, dtype=np.uint64)
+    table = np.zeros(_TABLE_SIZE, dtype=np.uint64)
     for place, layer in enumerate(layers):
         table |= known[layer]().astype(np.uint64) << np.uint64(8 * place)
     return table
@@ -276,10 +278,33 @@ def _test_digits() -> Words:
     return np.array(digits * 2, dtype=np.uint16)
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that `classify` must know beside the pixels."""
+
+    limits: NDArray[np.int32]
+    """Limits of the tests, `Thresholds.as_array()`."""
+    fmask_classes: Words
+    """What each Fmask value says, `FmaskRules.classes()`."""
+    table: NDArray[np.uint64]
+    """The layers of every case, `decision_table(...)`."""
+    fill: int = FILL
+    """DN of a pixel without data."""
+    fmask_fill: int = FMASK_FILL
+    """Fmask value of a pixel without data; -1: there is none."""
+
+    def on_covered(self) -> Decisions:
+        """The same decisions for a second pass, in which the result of `cover_classes` takes the place of Fmask."""
+        return replace(self, fmask_classes=(np.arange(256) << 5).astype(np.uint16), fmask_fill=FMASK_FILL)
+
+
 _CLASS_OF_TESTS = _test_classes()
 _DIGITS_OF_TESTS = _test_digits()
 
-_BANDS = "UniTuple(int16[:, ::1], 6)"
+_CLASSIFY = (
+    "void(UniTuple(int16[:, ::1], 6), uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
+    " uint8[:, :, ::1], {diag})"
+)
 
 
 @kernel()
@@ -344,67 +369,44 @@ def _spread_row(
             layer[j] = np.uint8(decided[j] >> shift)
 
 
-@kernel(
-    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
-    " uint8[:, :, ::1])"
-)
+@kernel(*(_CLASSIFY.format(diag=diag) for diag in ("uint16[:, ::1]", "none")))
+def _classify(
+    bands: Bands,
+    fmask: Bytes,
+    ground: Bytes,
+    fill: int,
+    fmask_fill: int,
+    limits: NDArray[np.int32],
+    fmask_classes: Words,
+    table: NDArray[np.uint64],
+    layers: Bytes,
+    diag: Words | None,
+) -> None:
+    height, width = fmask.shape
+    tests, nir_class = np.empty(width, np.uint8), np.empty(width, np.uint8)
+    index, decided = np.empty(width, np.uint16), np.empty(width, np.uint64)
+    blue, green, red, nir, swir1, swir2 = bands
+    for i in range(height):
+        rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
+        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
+        _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
+        _spread_row(index, table, decided, layers, i)
+        if diag is not None:
+            for j in range(width):
+                diag[i, j] = _DIGITS_OF_TESTS[tests[j]]
+
+
 def classify(
-    bands: Bands,
-    fmask: Bytes,
-    ground: Bytes,
-    fill: int,
-    fmask_fill: int,
-    limits: NDArray[np.int32],
-    fmask_classes: Words,
-    table: NDArray[np.uint64],
-    layers: Bytes,
+    bands: Bands, fmask: Bytes, ground: Bytes, by: Decisions, layers: Bytes, diag: Words | None = None
 ) -> None:
-    """The layers of a strip by the DSWx-HLS rules; `diagnose` gives DIAG.
+    """Write the layers of a strip, in one pass over its pixels.
 
-    `bands`: blue, green, red, near infrared, short-wave infrared 1 and 2, int16 (h, w), DN x 0.0001; `fmask`: uint8
-    (h, w), Fmask values or whatever `fmask_classes` (256) reads; `ground`: uint8 (h, w) of `mark_ground`. A pixel is
-    invalid where a band equals `fill` or Fmask equals `fmask_fill` (-1: never). `limits`: `Thresholds.as_array()`;
-    `table`: `decision_table(...)` of at least as many layers as `layers`, uint8 (n, h, w), holds.
+    `bands`: six int16 (h, w), DN x 0.0001, values below 1 count as 1; `fmask`: uint8 (h, w); `ground`: uint8 (h, w) of
+    `mark_ground`; `layers`: uint8 (n, h, w), the first n of the decision table; `diag`: uint16 (h, w) or None, the five
+    tests as decimal digits. A pixel is invalid where a band or Fmask has its fill value.
     """
-    height, width = fmask.shape
-    tests, nir_class = np.empty(width, np.uint8), np.empty(width, np.uint8)
-    index, decided = np.empty(width, np.uint16), np.empty(width, np.uint64)
-    blue, green, red, nir, swir1, swir2 = bands
-    for i in range(height):
-        rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
-        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
-        _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
-        _spread_row(index, table, decided, layers, i)
-
-
-@kernel(
-    f"void({_BANDS}, uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
-    " uint16[:, ::1], uint8[:, :, ::1])"
-)
-def classify_and_diagnose(
-    bands: Bands,
-    fmask: Bytes,
-    ground: Bytes,
-    fill: int,
-    fmask_fill: int,
-    limits: NDArray[np.int32],
-    fmask_classes: Words,
-    table: NDArray[np.uint64],
-    diag: Words,
-    layers: Bytes,
-) -> None:
-    """`classify`, and DIAG, uint16 (h, w): the five tests as decimal digits, 65535 where invalid."""
-    height, width = fmask.shape
-    tests, nir_class = np.empty(width, np.uint8), np.empty(width, np.uint8)
-    index, decided = np.empty(width, np.uint16), np.empty(width, np.uint64)
-    blue, green, red, nir, swir1, swir2 = bands
-    for i in range(height):
-        rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
-        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
-        _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
-        _spread_row(index, table, decided, layers, i)
-        for j in range(width):
-            diag[i, j] = _DIGITS_OF_TESTS[tests[j]]
+    rules = (by.fill, by.fmask_fill, by.limits, by.fmask_classes, by.table)
+    _classify(bands, fmask, ground, *rules, layers, diag)
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])")
@@ -602,16 +604,11 @@ def grow(grown: Bytes, allowed: Bytes, steps: int) -> None:
                 grown[i, j] |= touched[j] & allowed[i, j]
 
 
-CLASS_PLACES = (np.arange(256) << 5).astype(np.uint16)
-"""What `classify` takes for `fmask_classes` when its `fmask` is the result of `cover_classes`."""
+def cover_classes(fmask: Bytes, state: Bytes, by: Decisions) -> Bytes:
+    """Fmask classes of adjacent mode ``cover``, uint8 (h, w): snow and ground grow into the pixels next to clouds.
 
-
-def cover_classes(fmask: Bytes, state: Bytes, classes: Words, fmask_fill: int = FMASK_FILL) -> Bytes:
-    """Fmask classes of adjacent mode `cover`, uint8 (h, w): snow and ground grow into the pixels next to clouds.
-
-    `state` is the layer ``COVER`` of a first pass over the same block, `classes` those of ``FmaskRules("cover")``. The
-    result takes the place of Fmask in a second pass with `CLASS_PLACES` and a fill of 255; its outer `COVER_HALO`
-    pixels are right only at the edges of the tile.
+    `state` is the layer ``COVER`` of a first pass over the same block, `by` its decisions. The result takes the place
+    of Fmask in a second pass, `by.on_covered()`; its outer `COVER_HALO` pixels are right only at the tile's edges.
     """
     clear, wet = (state & _CLEAR_BIT) != 0, (state & _WET_BIT) != 0
     near_cloud = ((fmask & _FMASK_ADJACENT) != 0) & clear
@@ -620,6 +617,6 @@ def cover_classes(fmask: Bytes, state: Bytes, classes: Words, fmask_fill: int = 
     free = ((snow == 0) & clear).astype(np.uint8)
     grow(free, (near_cloud & wet).astype(np.uint8), 7)
     is_snow = (snow != 0) & (free == 0)
-    without_snow = (classes[fmask] >> 5).astype(np.uint8) & ~np.uint8(_SNOW)
+    without_snow = (by.fmask_classes[fmask] >> 5).astype(np.uint8) & ~np.uint8(_SNOW)
     covered = without_snow | np.where(is_snow, _SNOW, 0).astype(np.uint8)
-    return np.where(fmask == fmask_fill, FMASK_FILL, covered).astype(np.uint8)
+    return np.where(fmask == by.fmask_fill, FMASK_FILL, covered).astype(np.uint8)

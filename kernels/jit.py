@@ -17,7 +17,7 @@ def kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compile_lazily(function: Callable[..., Any]) -> Any:
-        compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
+        compiled: Any = njit(nogil=True, cache=True, error_model="numpy")(function)
         compiled.signatures_to_build = signatures
         return compiled
 

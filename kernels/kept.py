@@ -1,7 +1,7 @@
 """Counts of the pixels that may become snow, packed for the time between the snow chain's two steps.
 
-Green and SWIR are needed again where snow is found, which is known only when the snow line is: pixels that cannot become
-snow need not be kept, which is half of them or more.
+Green and SWIR are needed again where snow is found, which is known only when the snow line is: pixels that cannot
+become snow need not be kept, which is half of them or more.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def pack_candidates(state: NDArray[np.uint16], counts: NDArray[np.int16], packed
 
 
 @kernel("void(uint16[:, ::1], int16[::1], int16[:, ::1])")
-def unpack_candidates(state: NDArray[np.uint16], packed: NDArray[np.int16], counts: NDArray[np.int16]) -> None:
+def unpack_candidates(
+    state: NDArray[np.uint16], packed: NDArray[np.int16], counts: NDArray[np.int16]
+) -> None:
     """Counts back in their places, 0 elsewhere; `state` may have gone through pass 1.5 since."""
     place = 0
     for i in range(state.shape[0]):

@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.jit import kernel
 
-CELL = 16
+CELL_BITS = 4
+CELL = 1 << CELL_BITS
 """Pixels on a side of the cells whose highest elevation is known beforehand."""
-PARTS = 8
-"""Cells side by side that make a block."""
-BLOCK = PARTS * CELL
+PART = 64
+"""Columns that are tried, or skipped, together: as many as the compiler's vector loops take at once."""
+PARTS = 4
+"""Parts side by side that make a block."""
+BLOCK = PARTS * PART
 """Columns of a block (CELL rows high): what is worked on together."""
 CHUNK = 8
 """Steps of a ray that are tried, or skipped, together."""
+SPAN = 64
+"""Steps that are skipped together where they are out of reach of a whole block; so many chunks."""
 FAR = 1 << 30
 """A rise in metres that nothing has."""
 
@@ -252,20 +257,20 @@ def _shade_block(
 
     Steps of a chunk are skipped for the parts whose lowest lit pixel is out of reach of the terrain that they meet.
     """
-    row, column, height, width = place
     best[:] = -far
     low = _find_lows(base, best, far, lows)
     for k in range(0, rise.size, CHUNK):
-        if low + rise[k] > heights[2]:
-            break
-        last = min(k + CHUNK, rise.size)
-        start, stop = _reached(shape, ceiling, place, down, right, rise, k, last - 1, lows)
-        if start < stop:
-            for y in range(height):
-                for n in range(k, last):
-                    line = min(max(row + y + down[n], 0), shape[0] - 1) * shape[1]
+        last = min(k + CHUNK, rise.size) - 1
+        if k % SPAN == 0:
+            end = min(k + SPAN, rise.size) - 1
+            near = low + rise[k] <= _ceiling_over(shape, ceiling, place, down, right, k, end)
+        if near and low + rise[k] <= _ceiling_over(shape, ceiling, place, down, right, k, last):
+            start, stop = _reached(shape, ceiling, place, down, right, rise, k, last, lows)
+            for y in range(place[2]):
+                for n in range(k, last + 1):
+                    line = min(max(place[0] + y + down[n], 0), shape[0] - 1) * shape[1]
                     _raise_row(
-                        ground, shape[1], line, column + right[n], start, stop, heights, rise[n], best, y
+                        ground, shape[1], line, place[1] + right[n], start, stop, heights, rise[n], best, y
                     )
             low = _find_lows(base, best, far, lows)
 
@@ -283,7 +288,7 @@ def _find_lows(base: NDArray[Any], best: NDArray[Any], far: int, lows: NDArray[A
             lit = z if best[origin + x] < z else nothing
             columns[x] = lit if lit < columns[x] else columns[x]
     for part in range(PARTS):
-        lows[part] = columns[part * CELL : (part + 1) * CELL].min()
+        lows[part] = columns[part * PART : (part + 1) * PART].min()
     return int(lows[:PARTS].min())
 
 
@@ -299,15 +304,14 @@ def _reached(
     last: int,
     lows: NDArray[Any],
 ) -> tuple[int, int]:
-    """Columns of a block, from the first to the last part, that terrain on steps `first` to `last` may put into shadow."""
+    """Columns of a block, from the first to the last part that terrain on some steps may still put into shadow."""
     row, column, height, width = place
-    start, stop = width, 0
-    for part in range(PARTS):
-        x = part * CELL
-        if lows[part] + rise[first] <= _ceiling_over(
-            shape, ceiling, row, column + x, height, down, right, first, last
-        ):
-            start, stop = min(start, x), min(x + CELL, width)
+    start, stop = width, width
+    for part in range((width + PART - 1) // PART):
+        x = part * PART
+        top = _ceiling_over(shape, ceiling, (row, column + x, height, PART), down, right, first, last)
+        if lows[part] + rise[first] <= top:
+            start, stop = min(start, x), min(x + PART, width)
     return start, stop
 
 
@@ -345,28 +349,29 @@ def _raise_row(
 def _ceiling_over(
     shape: tuple[int, int],
     ceiling: NDArray[np.int16],
-    row: int,
-    column: int,
-    height: int,
+    place: tuple[int, int, int, int],
     down: NDArray[np.int32],
     right: NDArray[np.int32],
     first: int,
     last: int,
 ) -> int:
-    """The highest elevation that a part of a block may meet from step `first` to step `last`."""
-    rows = (row + min(down[first], down[last]), row + height - 1 + max(down[first], down[last]))
-    columns = (column + min(right[first], right[last]), column + CELL - 1 + max(right[first], right[last]))
-    top = np.int16(-32768)
-    for i in range(_cell(rows[0], shape[0]), _cell(rows[1], shape[0]) + 1):
-        for j in range(_cell(columns[0], shape[1]), _cell(columns[1], shape[1]) + 1):
-            top = max(top, ceiling[i, j])
-    return int(top)
+    """The highest elevation that a rectangle of pixels may meet from step `first` to step `last`."""
+    row, column, height, width = place
+    top = _cell(row + min(down[first], down[last]), shape[0])
+    bottom = _cell(row + height - 1 + max(down[first], down[last]), shape[0])
+    left = _cell(column + min(right[first], right[last]), shape[1])
+    end = _cell(column + width - 1 + max(right[first], right[last]), shape[1])
+    highest = np.int16(-32768)
+    for i in range(top, bottom + 1):
+        for j in range(left, end + 1):
+            highest = max(highest, ceiling[i, j])
+    return int(highest)
 
 
 @kernel()
 def _cell(line: int, size: int) -> int:
     """The cell of a line, the nearest edge's beyond the edges."""
-    return min(max(line, 0), size - 1) // CELL
+    return min(max(line, 0), size - 1) >> CELL_BITS
 
 
 class SunGrid(NamedTuple):

@@ -39,14 +39,19 @@ def write_raster(path: Path, values: np.ndarray, pixel: float = 20.0, **options:
 
 
 def make_granule(
-    folder: Path, bands: Mapping[str, tuple[np.ndarray, float]], clouds: np.ndarray | None = None, **options: Any
+    folder: Path,
+    bands: Mapping[str, tuple[np.ndarray, float]],
+    clouds: np.ndarray | None = None,
+    **options: Any,
 ) -> Granule:
     """A granule of tile 31TCH whose bands, role to counts (x 10000) and pixel size, are written into `folder`."""
     reflectance = Reflectance()
     files = {
         role: {
             "native": BandFile(
-                Raster(write_raster(folder / f"{role}.tif", counts, pixel, nodata=-10000), scale=1e-4), reflectance, role
+                Raster(write_raster(folder / f"{role}.tif", counts, pixel, nodata=-10000), scale=1e-4),
+                reflectance,
+                role,
             )
         }
         for role, (counts, pixel) in bands.items()

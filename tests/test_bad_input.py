@@ -37,7 +37,9 @@ def test_there_are_enough_malformations() -> None:
 
 
 @pytest.mark.parametrize("malformation", MALFORMATIONS, ids=lambda malformation: malformation.name)
-def test_malformed_granule_ends_in_its_class(malformation: Malformation, good: Specimen, tmp_path: Path) -> None:
+def test_malformed_granule_ends_in_its_class(
+    malformation: Malformation, good: Specimen, tmp_path: Path
+) -> None:
     ending = run(damaged(good, malformation, tmp_path / "in"), tmp_path / "to")
     expected = getattr(errors, malformation.error)
     assert ending.error is not None, "a malformed granule became a product"

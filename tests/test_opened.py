@@ -240,6 +240,7 @@ def test_a_stream_gives_its_rows_and_reads_every_block_once(
     assert stream.shape == expected.shape
     for first, last in data.draw(requests(part[2], overlap)):
         np.testing.assert_array_equal(stream.rows(first, last), expected[first:last])
+        assert opened.dataset.read_rows[-1][1] < row + last + block_rows
     reads = opened.dataset.read_rows
     assert (reads[0][0], reads[-1][1]) == (row, row + part[2])
     for (_, stop), (start, _) in pairwise(reads):

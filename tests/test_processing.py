@@ -20,7 +20,18 @@ from thalweg.catalogue import NAME, Catalogue
 from thalweg.errors import BadParameters, MissingInput, UsageError
 from thalweg.processing import Ending, exit_code
 
-FORBIDDEN = {"xarray", "dask", "pandas", "sklearn", "pydantic", "typer", "rich", "snakemake", "pystac", "matplotlib"}
+FORBIDDEN = {
+    "xarray",
+    "dask",
+    "pandas",
+    "sklearn",
+    "pydantic",
+    "typer",
+    "rich",
+    "snakemake",
+    "pystac",
+    "matplotlib",
+}
 MODULES = 900
 
 
@@ -99,7 +110,9 @@ def test_zip_gives_the_same_product_as_its_folder(winter: Winter, product: Path,
     assert rasters(made) == rasters(product)
 
 
-def test_another_parameter_profile_or_layer_is_another_unit(winter: Winter, product: Path, tmp_path: Path) -> None:
+def test_another_parameter_profile_or_layer_is_another_unit(
+    winter: Winter, product: Path, tmp_path: Path
+) -> None:
     units = {
         ending.unit
         for ending in (
@@ -152,7 +165,9 @@ def test_polygons_on_request(winter: Winter, tmp_path: Path) -> None:
     assert info["features"] > 0
 
 
-def test_failing_unit_does_not_harm_the_others_and_is_told_to_the_catalogue(winter: Winter, tmp_path: Path) -> None:
+def test_failing_unit_does_not_harm_the_others_and_is_told_to_the_catalogue(
+    winter: Winter, tmp_path: Path
+) -> None:
     broken = winter.copy(tmp_path / "broken")
     next(broken.granule.glob("*_FRE_B3.tif")).write_bytes(b"")
     endings = thalweg.run([broken.granule, winter.granule], "snow", to=tmp_path / "to", static=winter.static)
@@ -219,11 +234,15 @@ def test_public_face_is_light(tmp_path: Path) -> None:
     assert not {"numba", "rasterio", "yaml", "rich"} & set(process.stdout.split())
 
 
-def test_scratch_holds_nothing_after_a_zip(winter: Winter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_holds_nothing_after_a_zip(
+    winter: Winter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("THALWEG_SCRATCH", str(scratch))
-    archive = shutil.make_archive(str(tmp_path / winter.granule.name), "zip", winter.granule.parent, winter.granule.name)
+    archive = shutil.make_archive(
+        str(tmp_path / winter.granule.name), "zip", winter.granule.parent, winter.granule.name
+    )
     (ending,) = thalweg.run(archive, "snow", to=tmp_path / "to", static=winter.static)
     assert ending.state == "done", ending.error
     assert list(scratch.iterdir()) == []

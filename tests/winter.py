@@ -33,4 +33,6 @@ def make_winter(folder: Path, size: int = SIZE) -> Winter:
 
 def rasters(product: Path) -> dict[str, bytes]:
     """Every raster of a product, by name."""
-    return {path.relative_to(product).as_posix(): path.read_bytes() for path in sorted(product.rglob("*.tif"))}
+    return {
+        path.relative_to(product).as_posix(): path.read_bytes() for path in sorted(product.rglob("*.tif"))
+    }

@@ -14,8 +14,8 @@ from thalweg.layer import Class, Layer
 from thalweg.parameters import Within
 
 if TYPE_CHECKING:
-    from thalweg.readers import open_granule
     from thalweg.processing import run
+    from thalweg.readers import open_granule
 
 __all__ = [
     "Band",

@@ -83,7 +83,7 @@ def _edges(grid: Grid, to_lonlat: ToLonLat) -> tuple[NDArray[np.float64], ...]:
     lon, lat = (np.asarray(degrees, np.float64) for degrees in to_lonlat(grid.crs, x, y))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise BadInput(f"{grid.describe()}: an edge has no longitude and latitude in this CRS")
-    return x, lon, np.round(np.clip(np.asarray(lat, np.float64), -90.0, 90.0), _DIGITS)
+    return x, lon, lat.clip(-90.0, 90.0).round(_DIGITS)
 
 
 def _unrolled(crs: str, x: NDArray[np.float64], lon: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:

@@ -136,7 +136,8 @@ class Granule:
         pattern = self.expected.get(what)
         where = f" ({self.format} product: expected {pattern})" if pattern else f" ({self.format} product)"
         have = ", ".join(self.bands) or "none"
-        message = f"{self.path}: chain '{chain}' needs {what!r}, which the granule does not hold{where}; it holds: {have}"
+        lacks = f"needs {what!r}, which the granule does not hold{where}"
+        message = f"{self.path}: chain '{chain}' {lacks}; it holds: {have}"
         if pattern and self.format in PROMISING:
             return BadInput(message, id="SNOW-IN-02" if chain == "snow" else None)
         return MissingInput(message)

@@ -222,8 +222,11 @@ def _wanted(assignments: list[Assignment]) -> Wanted:
 
     def is_wanted(what: str, key: str) -> bool:
         is_band = what in ROLES
-        return not is_band or (what, None) in wanted or (what, key) in wanted or (
-            key not in ("flat", "surface") and any(role == what for role, _ in wanted)
+        return (
+            not is_band
+            or (what, None) in wanted
+            or (what, key) in wanted
+            or (key not in ("flat", "surface") and any(role == what for role, _ in wanted))
         )
 
     return is_wanted
@@ -255,7 +258,10 @@ class _Unit:
 
     def complete(self) -> Ending:
         order, parameters = self.order, self.assignment.parameters
-        with raster_environment(), open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery:
+        with (
+            raster_environment(),
+            open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery,
+        ):
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
                 self.chain.name,
@@ -270,7 +276,9 @@ class _Unit:
             if is_complete(target):
                 # The item comes along, so that a catalogue that lost it gets it back.
                 item = read_item(target / f"{target.name}.json")
-                return self.ending("done", product=target, existed=True, item=item, properties=item["properties"])
+                return self.ending(
+                    "done", product=target, existed=True, item=item, properties=item["properties"]
+                )
             return self._make(scenery, statics, names, target)
 
     def ending(self, state: State, **more: Any) -> Ending:
@@ -289,7 +297,9 @@ class _Unit:
 
     def _target(self, names: Names) -> Path:
         when = self.granule.sensed
-        folder = self.order.destination / self.chain.collection / self.granule.tile / f"{when:%Y}" / f"{when:%m}"
+        folder = (
+            self.order.destination / self.chain.collection / self.granule.tile / f"{when:%Y}" / f"{when:%m}"
+        )
         return folder / f"{names.product}_{short(self.id)}"
 
     def _make(self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path) -> Ending:
@@ -300,15 +310,21 @@ class _Unit:
                 sums = self._checksums(scenery, pool)
                 writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
                 try:
-                    conclusion = engine.compute(scenery, self.assignment.parameters, writer, self._course(), pool)
-                    item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums, pool)
+                    conclusion = engine.compute(
+                        scenery, self.assignment.parameters, writer, self._course(), pool
+                    )
+                    item = self._finish(
+                        scenery, statics, conclusion, writer, attempt.folder, target, sums, pool
+                    )
                 finally:
                     writer.abandon()
                 write_item(attempt.folder / f"{target.name}.json", item)
                 attempt.publish()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        return self.ending("done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won)
+        return self.ending(
+            "done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won
+        )
 
     def _course(self) -> engine.Run:
         told = self.order.progress
@@ -327,12 +343,18 @@ class _Unit:
         sums: Mapping[str, tuple[Path, Future[str]]],
         pool: ThreadPoolExecutor,
     ) -> dict[str, Any]:
-        inputs = tuple(InputFile(role, path.name, path.stat().st_size, done.result()) for role, (path, done) in sums.items())
+        inputs = tuple(
+            InputFile(role, path.name, path.stat().st_size, done.result())
+            for role, (path, done) in sums.items()
+        )
         layers = tuple(
             InputFile(role, path.name, path.stat().st_size, f"sha256:{statics[role]}")
             for role, path in sorted(scenery.static_files.items())
         )
-        documents = {**conclusion.documents, f"{self.chain.name}_run.json": self._run_document(inputs, layers)}
+        documents = {
+            **conclusion.documents,
+            f"{self.chain.name}_run.json": self._run_document(inputs, layers),
+        }
         concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
         written = writer.finish(concluded, self.chain.main, pool)
         assets = describe_files(written, folder, scenery.part.grid, pool)

@@ -119,7 +119,9 @@ class Scenery:
             raise self._disagree(opened, "02", f"its pixels are not a whole fraction of {work.resolution:g}")
         self._check_place(opened, factor)
         if self.granule.format in PROMISING and opened.dtype.startswith("float"):
-            raise BadInput(f"{opened.path}: holds {opened.dtype}; bands of a {self.granule.format} product are integers")
+            raise BadInput(
+                f"{opened.path}: holds {opened.dtype}; bands of a {self.granule.format} product are integers"
+            )
         self.bands[band.name] = (band, file, opened, factor)
 
     def _check_place(self, opened: OpenRaster, factor: int) -> None:
@@ -307,10 +309,12 @@ def _check_level(chain: Chain, granule: Granule) -> None:
 
 
 def _check_sizes(granule: Granule, bands: list[tuple[Band, BandFile, OpenRaster]]) -> None:
-    """Bands of a Sentinel-2 product keep the ratio of their native pixel sizes, whatever the product was decimated to."""
+    """Bands of a Sentinel-2 product keep the ratio of their native pixel sizes, also where it was decimated."""
     if granule.format not in ("muscate", "maja") or not granule.platform.startswith("S2"):
         return
-    scales = {opened.grid.resolution / PIXELS[band.role]: opened for band, _, opened in bands if band.role in PIXELS}
+    scales = {
+        opened.grid.resolution / PIXELS[band.role]: opened for band, _, opened in bands if band.role in PIXELS
+    }
     if len(scales) > 1:
         one, other = list(scales.values())[:2]
         raise BadInput(

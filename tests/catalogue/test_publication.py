@@ -131,11 +131,13 @@ def killed_at_statement(number: int, action: Callable[[], object]) -> bool:
     if child == 0:
         statements = count(1)
 
+        def count_down(_: str) -> None:
+            if next(statements) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         def watched(path: Path) -> sqlite3.Connection:
             opened = connect_to_write(path)
-            opened.set_trace_callback(
-                lambda _: next(statements) == number and os.kill(os.getpid(), signal.SIGKILL)
-            )
+            opened.set_trace_callback(count_down)
             return opened
 
         store.connect_to_write = watched  # type: ignore[attr-defined]

@@ -26,7 +26,12 @@ def test_generic_cpu_gives_the_same_rasters(winter: Winter, tmp_path: Path) -> N
     subprocess.run([sys.executable, "-c", code, *arguments], env=generic, check=True)
     for profile in CASES:
         thalweg.run(
-            winter.granule, "snow", to=tmp_path / "own", static=winter.static, profile=profile, write_expert=True
+            winter.granule,
+            "snow",
+            to=tmp_path / "own",
+            static=winter.static,
+            profile=profile,
+            write_expert=True,
         )
     assert rasters(tmp_path / "generic") == rasters(tmp_path / "own")
     assert len(rasters(tmp_path / "own")) > 30

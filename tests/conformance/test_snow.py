@@ -60,7 +60,9 @@ FULL_PASS15 = {
 }
 
 
-def edge(expected: str, without: tuple[str, ...] = (), files: Mapping[str, str] | None = None, **parameters: Any) -> Case:
+def edge(
+    expected: str, without: tuple[str, ...] = (), files: Mapping[str, str] | None = None, **parameters: Any
+) -> Case:
     buffered = "dem_buffer" in expected or "buffer" in expected
     return Case("s2_edge", expected, parameters, (*without, *(() if buffered else EDGE_WITHOUT)), files or {})
 
@@ -139,7 +141,9 @@ def test_product_equals_the_expected_layers(case: Case, conformance: Path, tmp_p
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64])
-@pytest.mark.parametrize("case", [CASES[0], CASES[4], edge("expected_default_sun_grid_buffer", sun_angles="grid")])
+@pytest.mark.parametrize(
+    "case", [CASES[0], CASES[4], edge("expected_default_sun_grid_buffer", sun_angles="grid")]
+)
 def test_no_strip_height_changes_a_byte(case: Case, rows: int, conformance: Path, tmp_path: Path) -> None:
     whole = make(case, conformance, tmp_path / "whole", strip_rows=100_000)
     strips = make(case, conformance, tmp_path / "strips", strip_rows=rows)
@@ -167,7 +171,9 @@ def make(case: Case, conformance: Path, to: Path, **options: Any) -> Path:
 
 
 def rasters(product: Path) -> dict[str, bytes]:
-    return {path.relative_to(product).as_posix(): path.read_bytes() for path in product.rglob("*.[tT][iI][fF]")}
+    return {
+        path.relative_to(product).as_posix(): path.read_bytes() for path in product.rglob("*.[tT][iI][fF]")
+    }
 
 
 def check_layers(case: Case, product: Path, expected: Path) -> None:
@@ -225,7 +231,11 @@ def check_lis_documents(product: Path, expected: Path) -> None:
 def indices(path: Path) -> list[tuple[str, str | None]]:
     root = ElementTree.parse(path).getroot()
     assert [child.tag for child in root] == ["PRODUCT_ID", "DOI", "Global_Index_List"]
-    return [(node.get("name", node.tag), node.text) for node in root.iter() if node.tag in ("DOI", "QUALITY_INDEX")]
+    return [
+        (node.get("name", node.tag), node.text)
+        for node in root.iter()
+        if node.tag in ("DOI", "QUALITY_INDEX")
+    ]
 
 
 def read(path: Path) -> np.ndarray:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,15 @@ def kernel_layers(
     rules = rules if aerosol else rules.without_aerosol()
     ground = np.empty_like(land)
     dswx.mark_ground(land, lit, ocean_land, ground)
-    limits, classes, known = dswx.Thresholds().as_array(), rules.classes(), fmask
+    limits, classes, table = dswx.Thresholds().as_array(), rules.classes(), dswx.decision_table(dswx.LAYERS)
+    by = dswx.Decisions(limits, classes, table, fill, fmask_fill)
     if adjacent == "cover":
+        first = replace(by, table=dswx.decision_table(["COVER"]))
         state = np.empty((1, *fmask.shape), np.uint8)
-        dswx.classify(
-            bands, fmask, ground, fill, fmask_fill, limits, classes, dswx.decision_table(["COVER"]), state
-        )
-        known = dswx.cover_classes(fmask, state[0], classes, fmask_fill)
-        classes, fmask_fill = dswx.CLASS_PLACES, dswx.FMASK_FILL
+        dswx.classify(bands, fmask, ground, first, state)
+        fmask, by = dswx.cover_classes(fmask, state[0], first), by.on_covered()
     diag, layers = np.empty(fmask.shape, np.uint16), np.empty((6, *fmask.shape), np.uint8)
-    table = dswx.decision_table(dswx.LAYERS)
-    dswx.classify_and_diagnose(bands, known, ground, fill, fmask_fill, limits, classes, table, diag, layers)
+    dswx.classify(bands, fmask, ground, by, layers, diag)
     return {"DIAG": diag, **dict(zip(dswx.LAYERS, layers, strict=True))}
 
 
@@ -97,6 +96,11 @@ def test_probability_is_that_of_the_inner_class(partial: bool) -> None:
     assert water == {95, 80}
     assert partly == ({60, 50} if partial else {40, 30})
     assert set(prob[inner >= 254].tolist()) == {255}
+
+
+def test_adjacent_modes_are_named() -> None:
+    with pytest.raises(ValueError, match="mask, ignore, cover"):
+        dswx.FmaskRules("cloud").classes()
 
 
 def test_a_decision_table_holds_one_to_eight_known_layers() -> None:

@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     search = verbs.add_parser("search", help="products that meet all conditions, the newest first")
     _place(search)
     search.add_argument("--tile", metavar="TILE", help="tile such as 31TCH")
-    search.add_argument("--period", metavar="PERIOD", help="2024, 2024-01, 2024-01-05, or BEGIN/END with .. for open")
+    search.add_argument(
+        "--period", metavar="PERIOD", help="2024, 2024-01, 2024-01-05, or BEGIN/END with .. for open"
+    )
     search.add_argument("--collection", metavar="ID", help="collection, such as snow-1.0")
     search.add_argument("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="products that touch a box, degrees")
     search.add_argument("--current", action="store_true", help="leave out what a newer version supersedes")
@@ -54,7 +56,8 @@ def _search(arguments: argparse.Namespace) -> int:
         print(json.dumps(items, indent=2))
         return 0
     rows = [
-        (item["properties"]["datetime"][:19], item["collection"], item["id"], _cover(item["properties"])) for item in items
+        (item["properties"]["datetime"][:19], item["collection"], item["id"], _cover(item["properties"]))
+        for item in items
     ]
     print_table("", ("sensed", "collection", "product", "cloud"), rows)
     return 0
@@ -82,7 +85,11 @@ def _rebuild(arguments: argparse.Namespace) -> int:
     if rebuilt.endings_lost:
         print("the old catalogue was damaged: endings without a product are lost", file=sys.stderr)
     if arguments.json:
-        print(json.dumps({"items": rebuilt.items, "left_out": [problem.to_dict() for problem in rebuilt.problems]}))
+        print(
+            json.dumps(
+                {"items": rebuilt.items, "left_out": [problem.to_dict() for problem in rebuilt.problems]}
+            )
+        )
     else:
         print(f"{rebuilt.items} items")
     return rebuilt.problems[0].code if rebuilt.problems else 0

@@ -113,7 +113,9 @@ def _print(chain: Chain) -> None:
     layers = [(layer.name, layer.dtype, layer.units or "", layer.description) for layer in chain.outputs]
     print_table("", ("layer", "type", "unit", "meaning"), layers)
     print()
-    print_table("", ("parameter", "default", "range", "meaning"), [_row(p) for p in chain.parameters.declared])
+    print_table(
+        "", ("parameter", "default", "range", "meaning"), [_row(p) for p in chain.parameters.declared]
+    )
     for reference in chain.references:
         print(f"\n{reference}")
 
@@ -129,5 +131,9 @@ def _input_row(entry: dict[str, Any]) -> tuple[str, str, str]:
 
 def _row(parameter: Parameter) -> tuple[str, str, str, str]:
     within = parameter.within
-    limits = "" if within.high == float("inf") and within.low == -within.high else f"{within.low:g} .. {within.high:g}"
+    limits = (
+        ""
+        if within.high == float("inf") and within.low == -within.high
+        else f"{within.low:g} .. {within.high:g}"
+    )
     return parameter.name, json.dumps(parameter.default), f"{limits} {within.unit}".strip(), within.note

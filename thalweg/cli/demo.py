@@ -12,8 +12,12 @@ from thalweg.cli.report import Reporter, print_table
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--to", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (demo/)")
-    parser.add_argument("--size", type=int, default=1098, metavar="PX", help="pixels of 20 m a side (default 1098)")
+    parser.add_argument(
+        "--to", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (demo/)"
+    )
+    parser.add_argument(
+        "--size", type=int, default=1098, metavar="PX", help="pixels of 20 m a side (default 1098)"
+    )
     parser.add_argument("--json", action="store_true", help="print the endings as JSON")
 
 
@@ -35,7 +39,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.json:
         json.dump([ending.to_dict() for ending in endings], sys.stdout, indent=2, default=str)
         return exit_code(endings)
-    print("\nSynthetic scenes (invented terrain and weather, published snow spectra), genuine MUSCATE layout\n")
+    print(
+        "\nSynthetic scenes (invented terrain and weather, published snow spectra), genuine MUSCATE layout\n"
+    )
     print_table("", ("date", "state", "snow", "cloud", "snow line", "time"), table_of(endings))
     print("\npictures:")
     for ending in endings:

@@ -46,7 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without", action="append", default=[], metavar="ROLE", help="static layer to leave out; repeatable"
     )
-    parser.add_argument("--parameters", type=Path, metavar="FILE", help="YAML: one section of parameters a chain")
+    parser.add_argument(
+        "--parameters", type=Path, metavar="FILE", help="YAML: one section of parameters a chain"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -59,7 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--bbox", type=_box, metavar="WEST,SOUTH,EAST,NORTH", help="only this part of the tile, degrees"
     )
     parser.add_argument("--codec", choices=("zstd", "deflate"), default="zstd", help="compression of rasters")
-    parser.add_argument("--strip-rows", type=_positive, metavar="N", help="rows of a strip; changes no result")
+    parser.add_argument(
+        "--strip-rows", type=_positive, metavar="N", help="rows of a strip; changes no result"
+    )
     parser.add_argument("--json", action="store_true", help="print the endings as JSON")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of a bug")
 
@@ -99,7 +103,9 @@ def split_static(words: list[str]) -> tuple[Path | None, dict[str, Path]]:
     files = {role: Path(path) for role, mark, path in (word.partition("=") for word in words) if mark}
     folders = [Path(word) for word in words if "=" not in word]
     if len(folders) > 1:
-        raise UsageError(f"--static: one folder of static layers, not {len(folders)}: {', '.join(map(str, folders))}")
+        raise UsageError(
+            f"--static: one folder of static layers, not {len(folders)}: {', '.join(map(str, folders))}"
+        )
     return (folders[0] if folders else None), files
 
 

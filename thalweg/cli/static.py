@@ -15,12 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="prepare")
     prepare = verbs.add_parser("prepare", help="warp layers to a tile's grid, and write digest sidecars")
     prepare.add_argument(
-        "layers", nargs="*", metavar="ROLE=FILE", help="layer to bring to the tile; none: only digests of what is there"
+        "layers",
+        nargs="*",
+        metavar="ROLE=FILE",
+        help="layer to bring to the tile; none: only digests of what is there",
     )
     prepare.add_argument("--tile", required=True, metavar="TILE", help="tile such as 31TCH")
     prepare.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder of static layers")
-    prepare.add_argument("--resolution", type=int, default=20, metavar="M", help="pixel size, metres (default 20)")
-    prepare.add_argument("--margin", type=int, default=0, metavar="PX", help="pixels around the tile, for shadows")
+    prepare.add_argument(
+        "--resolution", type=int, default=20, metavar="M", help="pixel size, metres (default 20)"
+    )
+    prepare.add_argument(
+        "--margin", type=int, default=0, metavar="PX", help="pixels around the tile, for shadows"
+    )
     prepare.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -36,7 +43,13 @@ def execute(arguments: argparse.Namespace) -> int:
         layers[role] = Path(path)
     prepared = prepare(layers, arguments.tile, arguments.to, arguments.resolution, arguments.margin)
     if arguments.json:
-        print(json.dumps({role: {"file": str(layer.path), "sha256": layer.digest} for role, layer in prepared.items()}))
+        print(
+            json.dumps(
+                {role: {"file": str(layer.path), "sha256": layer.digest} for role, layer in prepared.items()}
+            )
+        )
     else:
-        print_table("", ("role", "sha256", "file"), [(r, p.digest[:12], str(p.path)) for r, p in prepared.items()])
+        print_table(
+            "", ("role", "sha256", "file"), [(r, p.digest[:12], str(p.path)) for r, p in prepared.items()]
+        )
     return 0

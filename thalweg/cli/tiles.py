@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("ids", nargs="*", metavar="TILE", help="tile such as 31TCH, or the beginning of one (31T)")
+    parser.add_argument(
+        "ids", nargs="*", metavar="TILE", help="tile such as 31TCH, or the beginning of one (31T)"
+    )
     parser.add_argument("--point", metavar="LON,LAT", help="tiles that hold a point, degrees")
     parser.add_argument("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="tiles that touch a box, degrees")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="tile table of yours (CSV or Parquet, column tile)")
-    parser.add_argument("--where", metavar="CONDITION", help='with --table: such as "land_frac > 0.2 and lake_km2 > 1"')
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="tile table of yours (CSV or Parquet, column tile)"
+    )
+    parser.add_argument(
+        "--where", metavar="CONDITION", help='with --table: such as "land_frac > 0.2 and lake_km2 > 1"'
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -34,7 +34,9 @@ def make_scenes(folder: Path, size: int, say: Callable[[str], None]) -> Scenes:
     say("terrain, forest and lakes")
     where = place(TILE, size, SEED)
     write_statics(where, statics)
-    granules = [_make_granule(where, visit, made, mark, say) for visit, mark in zip(VISITS, marks, strict=True)]
+    granules = [
+        _make_granule(where, visit, made, mark, say) for visit, mark in zip(VISITS, marks, strict=True)
+    ]
     return Scenes(tuple(granules), statics)
 
 
@@ -59,7 +61,7 @@ def write_winter_tile(folder: Path, size: int) -> Path:
 
 def table_of(endings: list[Ending]) -> list[tuple[str, ...]]:
     """Date, snow, cloud and snow line of each product, for people."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for ending in endings:
         facts = ending.properties
         line = facts.get("snow:zs")
