@@ -54,6 +54,7 @@ _CLEAR_BIT, _WET_BIT = 1, 2
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
+Numbers = NDArray[np.float64]
 Elevations = NDArray[np.float32]
 Reflectances = NDArray[np.int16]
 Bands = tuple[Reflectances, ...]
@@ -445,8 +446,8 @@ def _rise_row(
     below: Elevations,
     vertical: float,
     column: int,
-    east: NDArray[np.float64],
-    south: NDArray[np.float64],
+    east: Numbers,
+    south: Numbers,
 ) -> None:
     """Rises over two pixels: eastwards and southwards, doubled where only one neighbour exists.
 
@@ -463,23 +464,29 @@ def _rise_row(
         east[east.size - 1] = 2.0 * (np.float64(here[last]) - np.float64(here[last - 1]))
 
 
+@kernel()
+def _light_row(east: Numbers, south: Numbers, sun: Numbers, lit: Bytes) -> None:
+    """1 where the sun stands high enough above the relief, or the slope does not fall away from it too much."""
+    to_east, to_north, up, squared, ahead_east, ahead_north, back, flat = sun
+    for j in range(lit.size):
+        x, y = -east[j], south[j]
+        towards_sun = x * to_east + y * to_north + up
+        facing = towards_sun * abs(towards_sun) >= squared * (x * x + y * y + flat)
+        falling_away = x * ahead_east + y * ahead_north <= back
+        lit[j] = np.uint8(facing | (falling_away ^ True))
+
+
 @kernel("void(float32[:, ::1], int64, int64, float64[::1], uint8[:, ::1])")
-def _light(dem: Elevations, top: int, left: int, sun: NDArray[np.float64], lit: Bytes) -> None:
+def _light(dem: Elevations, top: int, left: int, sun: Numbers, lit: Bytes) -> None:
     height, width = lit.shape
     last = dem.shape[0] - 1
-    east, south = np.empty(width), np.empty(width)
-    to_east, to_north, up, squared, ahead_x, ahead_y, back, flat = sun
+    east, south = np.zeros(width), np.empty(width)
     for i in range(height):
         row = top + i
         above, below = max(row - 1, 0), min(row + 1, last)
         vertical = 2.0 if below - above == 1 else 1.0
         _rise_row(dem[above], dem[row], dem[below], vertical, left, east, south)
-        for j in range(width):
-            x, y = -east[j], south[j]
-            towards_sun = x * to_east + y * to_north + up
-            facing = towards_sun * abs(towards_sun) >= squared * (x * x + y * y + flat)
-            falling_away = x * ahead_x + y * ahead_y <= back
-            lit[i, j] = facing | (not falling_away)
+        _light_row(east, south, sun, lit[i])
 
 
 def light(

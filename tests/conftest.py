@@ -38,11 +38,17 @@ def repository() -> Path:
     return ROOT
 
 
+def shared_folder() -> Path | None:
+    """The folder of conformance files and real data, None where there is none."""
+    folder = Path(os.environ.get("THALWEG_SHARED") or ROOT.parent / "shared")
+    return folder if folder.is_dir() else None
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of conformance files and real data; tests that need it are skipped where it is absent."""
-    folder = Path(os.environ.get("THALWEG_SHARED") or ROOT.parent / "shared")
-    if not folder.is_dir():
+    folder = shared_folder()
+    if folder is None:
         pytest.skip("no shared data: set THALWEG_SHARED to the folder that holds conformance/ and data/")
     return folder
 

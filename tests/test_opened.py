@@ -220,9 +220,9 @@ def test_whatever_is_damaged_it_is_bad_input_or_numbers(
 @st.composite
 def requests(draw: st.DrawFn, rows: int, overlap: int) -> list[tuple[int, int]]:
     """Requests in order that overlap by no more than they may; the last one may reach beyond the end."""
-    asked, last = [], 0
+    asked, first, last = [], 0, 0
     while last < rows:
-        first = draw(st.integers(max(0, last - overlap), last))
+        first = draw(st.integers(max(first, last - overlap), last))
         last = draw(st.integers(max(first, last) + 1, rows + 3))
         asked.append((first, last))
     return asked

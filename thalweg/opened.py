@@ -214,7 +214,8 @@ def _utm_code(crs: Any) -> int | None:
 class RowStream:
     """Rows of a raster in order, top to bottom, each block decoded once.
 
-    Successive requests may overlap by `overlap` rows; these are kept, and so is what a block held beyond the request.
+    A request begins no earlier than the one before and may overlap it by `overlap` rows; these are kept, and so is what
+    a block held beyond the request.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ import pytest
 import rasterio
 
 import thalweg
+from tests.conftest import shared_folder
 
 LIS = "lis-1.11"
 NUMBERS = {"ndsi", "fsctoc", "fscog", "fsctoc_unc", "fscog_unc"}
@@ -123,13 +124,16 @@ MAIN = {"fsc_toc_hs": "*SNOW-FSC-TOC_*.tif", "fsc_toc": "*SNOW-FSC-TOC_*.tif", "
 
 
 @pytest.fixture(scope="session")
-def conformance(shared: Path) -> Path:
-    return shared / "conformance" / "snow" / "fsc"
+def conformance(repository: Path) -> Path:
+    """The whole set where it is, else the part of it that the repository holds."""
+    whole = shared_folder()
+    return (whole if whole else repository / "tests" / "data") / "conformance" / "snow" / "fsc"
 
 
 def test_every_expected_folder_has_a_case(conformance: Path) -> None:
     found = {(path.parent.name, path.name) for path in conformance.glob("*/expected*")}
-    assert found == {(case.folder, case.expected) for case in CASES}
+    assert found
+    assert found <= {(case.folder, case.expected) for case in CASES}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -153,6 +157,8 @@ def test_no_strip_height_changes_a_byte(case: Case, rows: int, conformance: Path
 def make(case: Case, conformance: Path, to: Path, **options: Any) -> Path:
     """The product folder of a case."""
     inputs = conformance / case.folder / "input"
+    if not inputs.is_dir():
+        pytest.skip(f"{case.folder} is not among the cases that the repository holds: set THALWEG_SHARED")
     granule = next(path for path in inputs.iterdir() if path.is_dir())
     (ending,) = thalweg.run(
         granule,
