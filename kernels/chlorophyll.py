@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.blend import CLAMPED, SHARE
-from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, clamp, exp, ln, power
+from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, clamp, exp, exp10, ln, power
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rho
@@ -27,6 +27,13 @@ def _log_ratio(blue: float, green: float) -> float:
     """log10 of the ratio; NaN unless both are positive."""
     value = ln(blue / green) * LOG10_E
     return value if (blue > 0.0) & (green > 0.0) else NAN
+
+
+@formula
+def _is_clamped(blue: float, green: float, least: float, most: float) -> bool:
+    """Whether a ratio of positive bands lies outside [least, most]."""
+    ratio = blue / green
+    return (blue > 0.0) & (green > 0.0) & ((ratio < least) | (ratio > most))
 
 
 @formula
@@ -106,9 +113,9 @@ def ocx_mark(
     marks: NDArray[np.uint8],
 ) -> None:
     """Mark where the clamp acts on a component that weighs more than `SHARE`."""
+    least, most = exp10(lowest), exp10(highest)
     for i in range(marks.size):
-        x = _log_ratio(blue[i], green[i])
-        acts = ((x < lowest) | (x > highest)) & (weight[i] > SHARE)
+        acts = _is_clamped(blue[i], green[i], least, most) & (weight[i] > SHARE)
         marks[i] |= np.uint8(CLAMPED) if acts else np.uint8(0)
 
 
@@ -178,9 +185,10 @@ def ocx3_mark(
     marks: NDArray[np.uint8],
 ) -> None:
     """As `ocx_mark`, of `ocx3`."""
+    least, most = exp10(lowest), exp10(highest)
     for i in range(marks.size):
-        x = _log_ratio(_greatest(coastal[i], blue[i]), green[i])
-        acts = ((x < lowest) | (x > highest)) & (weight[i] > SHARE)
+        taken = _greatest(coastal[i], blue[i])
+        acts = _is_clamped(taken, green[i], least, most) & (weight[i] > SHARE)
         marks[i] |= np.uint8(CLAMPED) if acts else np.uint8(0)
 
 

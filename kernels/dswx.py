@@ -4,19 +4,20 @@ Source of the rules: OPERA DSWx-HLS, repository nasa/PROTEUS (commit 426a9e7, ve
 DSWE tests of Jones 2019, doi:10.3390/rs11040374. Every comparison is made on integers; only the light on the relief
 is float64, with multiplications alone.
 
-A pixel's layers are a function of 13 bits: its inner class, the class of its Fmask value, its near infrared against two
-limits, its land group and whether it is lit. `decision_table` writes that function down, up to eight layers at once.
+The rules are worked out on bytes, row by row: a handful of bits per pixel say which tests hold, what Fmask tells and
+what the ground is, and every layer follows from them by comparisons that turn into vector instructions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 
 FILL = -9999
@@ -34,23 +35,24 @@ INVALID = 255
 OCEAN = 254
 """Code of an ocean pixel."""
 
-LAYERS = ("WTR", "BWTR", "CONF", "WTR-1", "WTR-2", "CLOUD")
-"""The 8-bit layers that follow from the tests, in the order of the product."""
+LAYERS = ("WTR", "BWTR", "CONF", "WTR-1", "WTR-2", "CLOUD", "PROB")
+"""The 8-bit layers that follow from the tests; PROB is a percentage of `Probabilities`, 255 where WTR-2 is no class."""
 
 ADJACENT_MODES = ("mask", "ignore", "cover")
-"""What a pixel next to a cloud is: masked, ordinary, or decided by `cover_classes`."""
+"""What a pixel next to a cloud is: masked, ordinary, or snow or ground as its neighbours are."""
 
 COVER_HALO = 17
 """Pixels that mode `cover` needs around a block: 10 steps of snow and 7 of ground."""
 
-_TABLE_SIZE = 8192
-
 _FMASK_CLOUD, _FMASK_ADJACENT, _FMASK_SHADOW, _FMASK_SNOW = 2, 4, 8, 16
 _CLOUD, _SHADOW, _SNOW, _AEROSOL_OPEN, _AEROSOL_PARTIAL = 1, 2, 4, 8, 16
-_OCEAN_CLASS, _INVALID_CLASS = 5, 6
+_HOLE = 32
+_NIR_LOW, _NIR_HIGH = 1, 2
 _LIT, _LAND_SHIFT, _OCEAN_BIT = 1, 1, 8
 _WATER_LAND, _SOFT_LAND, _BUILT_LAND = 1, 2, 3
 _CLEAR_BIT, _WET_BIT = 1, 2
+_COVER = len(LAYERS)
+_WTR, _BWTR, _CONF, _WTR_1, _WTR_2, _CLOUD_LAYER, _PROB = range(len(LAYERS))
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
@@ -112,8 +114,8 @@ class FmaskRules:
         """The same reading, with the aerosol remap off."""
         return FmaskRules(self.adjacent, frozenset(), frozenset())
 
-    def classes(self) -> Words:
-        """Class of each Fmask value, already in its place in the index, shape (256,); ValueError for another mode."""
+    def classes(self) -> Bytes:
+        """What each Fmask value says, as bits, uint8 (256,); ValueError for an unknown mode."""
         if self.adjacent not in ADJACENT_MODES:
             raise ValueError(f"adjacent mode {self.adjacent!r} is none of {', '.join(ADJACENT_MODES)}")
         value = np.arange(256)
@@ -125,7 +127,7 @@ class FmaskRules:
             (np.isin(value, sorted(self.aerosol_open)), _AEROSOL_OPEN),
             (np.isin(value, sorted(self.aerosol_partial)), _AEROSOL_PARTIAL),
         )
-        return sum((np.where(flag, bit << 5, 0) for flag, bit in flags), np.zeros(256, int)).astype(np.uint16)
+        return sum((np.where(flag, bit, 0) for flag, bit in flags), np.zeros(256, int)).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,162 +152,19 @@ class Probabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """Every combination of the 13 bits at once: arrays of shape (8192,)."""
-
-    wtr_1: NDArray[np.int64]
-    """Inner class before anything is remapped or masked."""
-    wtr_2: NDArray[np.int64]
-    """Inner class after the aerosol remap, relief and land."""
-    preliminary_cloud: NDArray[np.int64]
-    """Cloud, shadow and aerosol."""
-    snow: NDArray[np.bool_]
-    """Snow in Fmask."""
-
-    @property
-    def cloud(self) -> NDArray[np.int64]:
-        """CLOUD as written."""
-        return np.where(self.wtr_2 == INVALID, INVALID, self.preliminary_cloud + 2 * self.snow)
-
-
-def _cases() -> _Case:
-    index = np.arange(_TABLE_SIZE)
-    inner, fmask = index >> 10, (index >> 5) & 31
-    nir, land, lit = (index >> 3) & 3, (index >> 1) & 3, index & 1
-    wtr_1 = np.select([inner < _OCEAN_CLASS, inner == _OCEAN_CLASS], [inner, OCEAN], INVALID)
-    cloud = np.where(fmask & _SHADOW, 1, 0) + np.where(fmask & _CLOUD, 4, 0)
-    remapped = _remapped(wtr_1, fmask) & ((nir & 1) != 0)
-    wtr_2 = _masked_by_land(np.where(remapped, 1, wtr_1), (nir & 2) != 0, land, lit == 1)
-    return _Case(wtr_1, wtr_2, cloud + 8 * remapped, (fmask & _SNOW) != 0)
-
-
-def _remapped(wtr_1: NDArray[np.int64], fmask: NDArray[np.int64]) -> NDArray[np.bool_]:
-    in_open = np.isin(wtr_1, (0, 2)) & ((fmask & _AEROSOL_OPEN) != 0)
-    in_partial = np.isin(wtr_1, (3, 4)) & ((fmask & _AEROSOL_PARTIAL) != 0)
-    remapped: NDArray[np.bool_] = in_open | in_partial
-    return remapped
-
-
-def _masked_by_land(
-    inner: NDArray[np.int64],
-    bright: NDArray[np.bool_],
-    land: NDArray[np.int64],
-    lit: NDArray[np.bool_],
-) -> NDArray[np.int64]:
-    wet, partial = (inner >= 1) & (inner <= 4), (inner == 3) | (inner == 4)
-    in_shadow = wet & ~lit & (land != _WATER_LAND)
-    on_soft_land = partial & bright & (land == _SOFT_LAND)
-    on_built_land = wet & (land == _BUILT_LAND)
-    return np.where(in_shadow | on_soft_land | on_built_land, 0, inner)
-
-
-def _collapsed(inner: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.select([(inner == 1) | (inner == 2), (inner == 3) | (inner == 4)], [1, 2], inner)
-
-
-def _wtr(case: _Case) -> NDArray[np.int64]:
-    cloud, inner = case.cloud, case.wtr_2
-    order = [inner == INVALID, inner == OCEAN, np.isin(cloud, (2, 10)), ~np.isin(cloud, (0, 8))]
-    return np.select(order, [INVALID, OCEAN, 252, 253], inner)
-
-
-def _conf(case: _Case) -> NDArray[np.int64]:
-    cloud, inner = case.cloud, case.wtr_2
-    shift = np.select([cloud == 2, np.isin(cloud, (0, 8, 10))], [20, 0], 10)
-    return np.where(inner <= 4, inner + shift, inner)
-
-
-def _bwtr(case: _Case) -> NDArray[np.int64]:
-    wtr = _wtr(case)
-    return np.where((wtr >= 1) & (wtr <= 4), 1, wtr)
-
-
-def _cover_state(case: _Case) -> NDArray[np.int64]:
-    clear, wet = case.preliminary_cloud == 0, (case.wtr_2 >= 1) & (case.wtr_2 <= 4)
-    return np.where(clear, _CLEAR_BIT, 0) + np.where(wet, _WET_BIT, 0)
-
-
-def _probability(case: _Case, percents: Probabilities) -> NDArray[np.int64]:
-    of_class = np.array([*astuple(percents), INVALID])
-    return np.asarray(of_class[np.minimum(case.wtr_2, 5)])
-
-
-def decision_table(layers: Sequence[str], percents: Probabilities | None = None) -> NDArray[np.uint64]:
-    """What each of the 8192 cases becomes in up to eight layers, one byte per layer, the first in the lowest byte.
-
-    Known layers: `LAYERS`; ``PROB`` (percentage of the inner class of WTR-2 by `percents`, 255 outside 0 to 4) and
-    ``COVER`` (what `cover_classes` needs of a first pass). Raises KeyError for any other name, ValueError for none or
-    more than eight.
-    """
-    if not 1 <= len(layers) <= 8:
-        raise ValueError(f"a decision table holds 1 to 8 layers, not {len(layers)}")
-    case = _cases()
-    known: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "WTR": lambda: _collapsed(_wtr(case)),
-        "BWTR": lambda: _bwtr(case),
-        "CONF": lambda: _conf(case),
-        "WTR-1": lambda: _collapsed(case.wtr_1),
-        "WTR-2": lambda: _collapsed(case.wtr_2),
-        "CLOUD": lambda: case.cloud,
-        "PROB": lambda: _probability(case, percents or Probabilities()),
-        "COVER": lambda: _cover_state(case),
-    }
-    table = np.zeros(_TABLE_SIZE, dtype=np.uint64)
-    for place, layer in enumerate(layers):
-        table |= known[layer]().astype(np.uint64) << np.uint64(8 * place)
-    return table
-
-
-def _inner_class(tests: int) -> int:
-    if tests.bit_count() >= 4:
-        return 1
-    if tests.bit_count() == 3:
-        return 2
-    if tests == 0b11000:
-        return 3
-    return 4 if tests.bit_count() == 2 or tests == 0b10000 else 0
-
-
-def _test_classes() -> Words:
-    """Inner class, already in its place in the index, of tests (5 bits), invalid (32) and ocean (64)."""
-    classes = [_inner_class(tests) for tests in range(32)]
-    by_state = classes + [_INVALID_CLASS] * 32 + [_OCEAN_CLASS] * 32 + [_INVALID_CLASS] * 32
-    return (np.array(by_state) << 10).astype(np.uint16)
-
-
-def _test_digits() -> Words:
-    """DIAG of tests (5 bits), invalid (32) and ocean (64): the bits written as decimal digits."""
-    digits = [int(f"{tests:b}") for tests in range(32)] + [DIAG_INVALID] * 32
-    return np.array(digits * 2, dtype=np.uint16)
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Rules:
     """All that `classify` must know beside the pixels."""
 
-    limits: NDArray[np.int32]
-    """Limits of the tests, `Thresholds.as_array()`."""
-    fmask_classes: Words
-    """What each Fmask value says, `FmaskRules.classes()`."""
-    table: NDArray[np.uint64]
-    """The layers of every case, `decision_table(...)`."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """Limits of the tests."""
+    fmask: FmaskRules = field(default_factory=FmaskRules)
+    """How Fmask is read."""
+    percents: Probabilities = field(default_factory=Probabilities)
+    """What PROB says."""
     fill: int = FILL
     """DN of a pixel without data."""
     fmask_fill: int = FMASK_FILL
     """Fmask value of a pixel without data; -1: there is none."""
-
-    def on_covered(self) -> Decisions:
-        """The same decisions for a second pass, in which the result of `cover_classes` takes the place of Fmask."""
-        return replace(self, fmask_classes=(np.arange(256) << 5).astype(np.uint16), fmask_fill=FMASK_FILL)
-
-
-_CLASS_OF_TESTS = _test_classes()
-_DIGITS_OF_TESTS = _test_digits()
-
-_CLASSIFY = (
-    "void(UniTuple(int16[:, ::1], 6), uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint16[::1], uint64[::1],"
-    " uint8[:, :, ::1], {diag})"
-)
 
 
 @kernel()
@@ -344,33 +203,172 @@ def _test_row(
 
 
 @kernel()
-def _index_row(
-    tests: Bytes, nir_class: Bytes, fmask: Bytes, ground: Bytes, fmask_classes: Words, index: Words
-) -> None:
-    """Where each pixel of a row stands in the decision table."""
-    # Three loops: those that look nothing up are vectorised.
-    for j in range(tests.size):
-        tests[j] |= np.uint8((ground[j] & _OCEAN_BIT) << 3)
-    for j in range(tests.size):
-        index[j] = _CLASS_OF_TESTS[tests[j]] | fmask_classes[fmask[j]]
-    for j in range(tests.size):
-        index[j] |= np.uint16(np.uint16(nir_class[j] << 3) | np.uint16(ground[j] & 7))
+def _inner_row(tests: Bytes, ground: Bytes, inner: Bytes) -> None:
+    """The class of WTR-1 before it is collapsed: 0 to 4, ocean or invalid."""
+    for j in range(inner.size):
+        passed = np.uint8(tests[j] & 31)
+        low = np.uint8(np.uint8(passed & 1) + np.uint8((passed >> 1) & 1) + np.uint8((passed >> 2) & 1))
+        count = np.uint8(low + np.uint8((passed >> 3) & 1) + np.uint8(passed >> 4))
+        few = np.uint8(4) if (count == 2) | (passed == 0b10000) else np.uint8(0)
+        few = np.uint8(3) if passed == 0b11000 else few
+        some = np.uint8(2) if count == 3 else few
+        known = np.uint8(1) if count >= 4 else some
+        known = np.uint8(OCEAN) if ground[j] & _OCEAN_BIT else known
+        inner[j] = np.uint8(INVALID) if tests[j] & _HOLE else known
 
 
 @kernel()
-def _spread_row(
-    index: Words, table: NDArray[np.uint64], decided: NDArray[np.uint64], layers: Bytes, row: int
+def _look_up_row(codes: Bytes, table: Bytes, out: Bytes) -> None:
+    for j in range(out.size):
+        out[j] = table[codes[j]]
+
+
+@kernel()
+def _mask_row(inner: Bytes, said: Bytes, nir_class: Bytes, ground: Bytes, wtr_2: Bytes, cloud: Bytes) -> None:
+    """From WTR-1 to WTR-2: the aerosol remap, then relief and land; and CLOUD without snow."""
+    for j in range(inner.size):
+        before, bits, place = inner[j], said[j], ground[j]
+        under_open = ((before == 0) | (before == 2)) & ((bits & _AEROSOL_OPEN) != 0)
+        under_partial = ((before == 3) | (before == 4)) & ((bits & _AEROSOL_PARTIAL) != 0)
+        remapped = (under_open | under_partial) & ((nir_class[j] & _NIR_LOW) != 0)
+        after = np.uint8(1) if remapped else before
+        wet, partial, land = _is_wet(after), (after == 3) | (after == 4), np.uint8((place >> _LAND_SHIFT) & 3)
+        in_shadow = wet & ((place & _LIT) == 0) & (land != _WATER_LAND)
+        on_soft_land = partial & ((nir_class[j] & _NIR_HIGH) != 0) & (land == _SOFT_LAND)
+        wtr_2[j] = np.uint8(0) if in_shadow | on_soft_land | (wet & (land == _BUILT_LAND)) else after
+        shadow, thick = np.uint8((bits & _SHADOW) >> 1), np.uint8((bits & _CLOUD) << 2)
+        cloud[j] = np.uint8(shadow | thick | (np.uint8(8) if remapped else np.uint8(0)))
+
+
+@formula
+def _is_wet(inner: np.uint8) -> bool:
+    """Whether an inner class is one of the four of water."""
+    return (inner >= 1) & (inner <= 4)
+
+
+@formula
+def _collapsed(inner: np.uint8) -> np.uint8:
+    """Open water 1, partial surface water 2, anything else as it is."""
+    rest = np.uint8(2) if (inner == 3) | (inner == 4) else inner
+    return np.uint8(1) if (inner == 1) | (inner == 2) else rest
+
+
+@kernel()
+def _collapse_row(inner: Bytes, out: Bytes) -> None:
+    for j in range(out.size):
+        out[j] = _collapsed(inner[j])
+
+
+@kernel()
+def _copy_row(values: Bytes, out: Bytes) -> None:
+    for j in range(out.size):
+        out[j] = values[j]
+
+
+@kernel()
+def _cloud_row(wtr_2: Bytes, cloud: Bytes, said: Bytes, out: Bytes) -> None:
+    """CLOUD as written: with snow, 255 where WTR-2 is."""
+    for j in range(out.size):
+        with_snow = np.uint8(cloud[j] + np.uint8((said[j] & _SNOW) >> 1))
+        out[j] = np.uint8(INVALID) if wtr_2[j] == INVALID else with_snow
+
+
+@kernel()
+def _wtr_row(wtr_2: Bytes, cloud: Bytes, out: Bytes) -> None:
+    """WTR from WTR-2 and CLOUD as written; the aerosol bit of CLOUD hides nothing."""
+    for j in range(out.size):
+        hidden = np.uint8(cloud[j] & 7)
+        seen = np.uint8(252) if hidden == 2 else np.uint8(253)
+        seen = _collapsed(wtr_2[j]) if hidden == 0 else seen
+        out[j] = wtr_2[j] if wtr_2[j] >= OCEAN else seen
+
+
+@kernel()
+def _bwtr_row(wtr: Bytes, out: Bytes) -> None:
+    """BWTR from WTR."""
+    for j in range(out.size):
+        out[j] = np.uint8(1) if wtr[j] == 2 else wtr[j]
+
+
+@kernel()
+def _conf_row(wtr_2: Bytes, cloud: Bytes, out: Bytes) -> None:
+    """CONF from WTR-2 and CLOUD as written."""
+    for j in range(out.size):
+        clear = (cloud[j] == 0) | (cloud[j] == 8) | (cloud[j] == 10)
+        shift = np.uint8(0) if clear else np.uint8(10)
+        shift = np.uint8(20) if cloud[j] == 2 else shift
+        out[j] = wtr_2[j] if wtr_2[j] >= OCEAN else np.uint8(wtr_2[j] + shift)
+
+
+@kernel()
+def _prob_row(wtr_2: Bytes, percents: Bytes, out: Bytes) -> None:
+    """PROB: the percentage of the inner class."""
+    p0, p1, p2, p3, p4 = percents
+    for j in range(out.size):
+        low = p1 if wtr_2[j] == 1 else p0
+        high = p3 if wtr_2[j] == 3 else p4
+        percent = p2 if wtr_2[j] == 2 else (low if wtr_2[j] < 2 else high)
+        out[j] = np.uint8(INVALID) if wtr_2[j] >= OCEAN else percent
+
+
+@kernel()
+def _cover_row(wtr_2: Bytes, cloud: Bytes, out: Bytes) -> None:
+    """What the growth of mode ``cover`` asks: whether CLOUD without snow is 0, and whether WTR-2 is water."""
+    for j in range(out.size):
+        clear, wet = np.uint8(cloud[j] == 0), np.uint8(_is_wet(wtr_2[j]))
+        out[j] = np.uint8(clear * _CLEAR_BIT | wet * _WET_BIT)
+
+
+@kernel()
+def _diag_row(tests: Bytes, diag: Words) -> None:
+    """The five tests as decimal digits."""
+    for j in range(diag.size):
+        bits = np.uint16(tests[j])
+        tens, hundreds = np.uint16(10 * ((bits >> 1) & 1)), np.uint16(100 * ((bits >> 2) & 1))
+        thousands, more = np.uint16(1000 * ((bits >> 3) & 1)), np.uint16(10000 * ((bits >> 4) & 1))
+        digits = np.uint16(np.uint16((bits & 1) + tens) + np.uint16(hundreds + np.uint16(thousands + more)))
+        diag[j] = np.uint16(DIAG_INVALID) if bits & _HOLE else digits
+
+
+@kernel()
+def _write_row(
+    codes: Bytes,
+    inner: Bytes,
+    wtr_2: Bytes,
+    cloud: Bytes,
+    said: Bytes,
+    percents: Bytes,
+    layers: Bytes,
+    row: int,
 ) -> None:
-    """The decisions of a row, looked up once and spread over its layers."""
-    for j in range(index.size):
-        decided[j] = table[index[j]]
-    for k in range(layers.shape[0]):
-        layer, shift = layers[k, row], np.uint64(8 * k)
-        for j in range(layer.size):
-            layer[j] = np.uint8(decided[j] >> shift)
+    """The layers `codes` of a row."""
+    written = np.empty(inner.size, np.uint8)
+    _cloud_row(wtr_2, cloud, said, written)
+    for k in range(codes.size):
+        code, layer = codes[k], layers[k, row]
+        if code in (_WTR, _BWTR):
+            _wtr_row(wtr_2, written, layer)
+        if code == _BWTR:
+            _bwtr_row(layer, layer)
+        if code == _CONF:
+            _conf_row(wtr_2, written, layer)
+        if code in (_WTR_1, _WTR_2):
+            _collapse_row(inner if code == _WTR_1 else wtr_2, layer)
+        if code == _CLOUD_LAYER:
+            _copy_row(written, layer)
+        if code == _PROB:
+            _prob_row(wtr_2, percents, layer)
+        if code == _COVER:
+            _cover_row(wtr_2, cloud, layer)
 
 
-@kernel(*(_CLASSIFY.format(diag=diag) for diag in ("uint16[:, ::1]", "none")))
+@kernel(
+    *(
+        "void(UniTuple(int16[:, ::1], 6), uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint8[::1],"
+        f" uint8[::1], uint8[::1], uint8[:, :, ::1], {diag})"
+        for diag in ("uint16[:, ::1]", "none")
+    )
+)
 def _classify(
     bands: Bands,
     fmask: Bytes,
@@ -378,36 +376,58 @@ def _classify(
     fill: int,
     fmask_fill: int,
     limits: NDArray[np.int32],
-    fmask_classes: Words,
-    table: NDArray[np.uint64],
+    fmask_classes: Bytes,
+    percents: Bytes,
+    codes: Bytes,
     layers: Bytes,
     diag: Words | None,
 ) -> None:
     height, width = fmask.shape
     tests, nir_class = np.empty(width, np.uint8), np.empty(width, np.uint8)
-    index, decided = np.empty(width, np.uint16), np.empty(width, np.uint64)
+    inner, wtr_2 = np.empty(width, np.uint8), np.empty(width, np.uint8)
+    said, cloud = np.empty(width, np.uint8), np.empty(width, np.uint8)
     blue, green, red, nir, swir1, swir2 = bands
     for i in range(height):
         rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
         _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
-        _index_row(tests, nir_class, fmask[i], ground[i], fmask_classes, index)
-        _spread_row(index, table, decided, layers, i)
+        _inner_row(tests, ground[i], inner)
+        _look_up_row(fmask[i], fmask_classes, said)
+        _mask_row(inner, said, nir_class, ground[i], wtr_2, cloud)
+        _write_row(codes, inner, wtr_2, cloud, said, percents, layers, i)
         if diag is not None:
-            for j in range(width):
-                diag[i, j] = _DIGITS_OF_TESTS[tests[j]]
+            _diag_row(tests, diag[i])
 
 
 def classify(
-    bands: Bands, fmask: Bytes, ground: Bytes, by: Decisions, layers: Bytes, diag: Words | None = None
+    bands: Bands,
+    fmask: Bytes,
+    ground: Bytes,
+    names: Sequence[str],
+    layers: Bytes,
+    diag: Words | None = None,
+    rules: Rules | None = None,
 ) -> None:
-    """Write the layers of a strip, in one pass over its pixels.
+    """Write the `LAYERS` called `names` of a strip into `layers`, uint8 (n, h, w), and DIAG if `diag` is given.
 
     `bands`: six int16 (h, w), DN x 0.0001, values below 1 count as 1; `fmask`: uint8 (h, w); `ground`: uint8 (h, w) of
-    `mark_ground`; `layers`: uint8 (n, h, w), the first n of the decision table; `diag`: uint16 (h, w) or None, the five
-    tests as decimal digits. A pixel is invalid where a band or Fmask has its fill value.
+    `mark_ground`; `diag`: uint16 (h, w), the five tests as decimal digits. A pixel is invalid where a band or Fmask has
+    its fill value. In adjacent mode ``cover`` the outer `COVER_HALO` pixels are right only at the edges of the tile.
+    Raises ValueError for an unknown name.
     """
-    rules = (by.fill, by.fmask_fill, by.limits, by.fmask_classes, by.table)
-    _classify(bands, fmask, ground, *rules, layers, diag)
+    rules = rules or Rules()
+    limits, classes = rules.thresholds.as_array(), rules.fmask.classes()
+    percents, fmask_fill = np.array(astuple(rules.percents), dtype=np.uint8), rules.fmask_fill
+    unknown = [name for name in names if name not in LAYERS]
+    if unknown:
+        raise ValueError(f"unknown layers {unknown}; known: {', '.join(LAYERS)}")
+    codes = np.array([LAYERS.index(name) for name in names], dtype=np.uint8)
+    if rules.fmask.adjacent == "cover":
+        state = np.empty((1, *fmask.shape), dtype=np.uint8)
+        first = np.array([_COVER], dtype=np.uint8)
+        _classify(bands, fmask, ground, rules.fill, fmask_fill, limits, classes, percents, first, state, None)
+        fmask = _covered(fmask, state[0], classes, fmask_fill)
+        classes, fmask_fill = np.arange(256, dtype=np.uint8), FMASK_FILL
+    _classify(bands, fmask, ground, rules.fill, fmask_fill, limits, classes, percents, codes, layers, diag)
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])")
@@ -440,28 +460,26 @@ def fmask_of_roles(roles: Words, fmask: Bytes) -> None:
 
 
 @kernel()
-def _rise_row(
-    above: Elevations,
-    here: Elevations,
-    below: Elevations,
-    vertical: float,
-    column: int,
-    east: Numbers,
-    south: Numbers,
-) -> None:
-    """Rises over two pixels: eastwards and southwards, doubled where only one neighbour exists.
+def _difference_row(first: Elevations, second: Elevations, scale: float, out: Numbers) -> None:
+    for j in range(out.size):
+        out[j] = scale * (np.float64(first[j]) - np.float64(second[j]))
 
-    Pixel j of the row stands at `column` + j of the elevations; `vertical` is 1, or 2 at the first and last row.
-    """
+
+@kernel()
+def _rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
+    """Rise eastwards over two pixels, doubled where only one neighbour exists; pixel 0 stands at `column`."""
     last = here.size - 1
-    for j in range(east.size):
-        south[j] = vertical * (np.float64(below[column + j]) - np.float64(above[column + j]))
-    for j in range(max(0, 1 - column), min(east.size, last - column)):
-        east[j] = np.float64(here[column + j + 1]) - np.float64(here[column + j - 1])
-    if column == 0:
-        east[0] = 2.0 * (np.float64(here[min(1, last)]) - np.float64(here[0]))
-    if column + east.size > last and last > 0:
-        east[east.size - 1] = 2.0 * (np.float64(here[last]) - np.float64(here[last - 1]))
+    first, stop = max(0, 1 - column), min(east.size, last - column)
+    if stop > first:
+        eastern, western = (
+            here[column + first + 1 : column + stop + 1],
+            here[column + first - 1 : column + stop - 1],
+        )
+        _difference_row(eastern, western, 1.0, east[first:stop])
+    if column == 0 and last > 0:
+        _difference_row(here[1:2], here[0:1], 2.0, east[0:1])
+    if column + east.size > last > 0:
+        _difference_row(here[last:], here[last - 1 : last], 2.0, east[east.size - 1 :])
 
 
 @kernel()
@@ -484,8 +502,9 @@ def _light(dem: Elevations, top: int, left: int, sun: Numbers, lit: Bytes) -> No
     for i in range(height):
         row = top + i
         above, below = max(row - 1, 0), min(row + 1, last)
-        vertical = 2.0 if below - above == 1 else 1.0
-        _rise_row(dem[above], dem[row], dem[below], vertical, left, east, south)
+        vertical, columns = 2.0 if below - above == 1 else 1.0, slice(left, left + width)
+        _rise_east_row(dem[row], left, east)
+        _difference_row(dem[below, columns], dem[above, columns], vertical, south)
         _light_row(east, south, sun, lit[i])
 
 
@@ -611,11 +630,10 @@ def grow(grown: Bytes, allowed: Bytes, steps: int) -> None:
                 grown[i, j] |= touched[j] & allowed[i, j]
 
 
-def cover_classes(fmask: Bytes, state: Bytes, by: Decisions) -> Bytes:
-    """Fmask classes of adjacent mode ``cover``, uint8 (h, w): snow and ground grow into the pixels next to clouds.
+def _covered(fmask: Bytes, state: Bytes, classes: Bytes, fmask_fill: int) -> Bytes:
+    """What Fmask says in mode ``cover``: snow and ground grow into the pixels next to clouds; 255 without data.
 
-    `state` is the layer ``COVER`` of a first pass over the same block, `by` its decisions. The result takes the place
-    of Fmask in a second pass, `by.on_covered()`; its outer `COVER_HALO` pixels are right only at the tile's edges.
+    `state` is the layer `_COVER` of a first pass over the same block.
     """
     clear, wet = (state & _CLEAR_BIT) != 0, (state & _WET_BIT) != 0
     near_cloud = ((fmask & _FMASK_ADJACENT) != 0) & clear
@@ -624,6 +642,5 @@ def cover_classes(fmask: Bytes, state: Bytes, by: Decisions) -> Bytes:
     free = ((snow == 0) & clear).astype(np.uint8)
     grow(free, (near_cloud & wet).astype(np.uint8), 7)
     is_snow = (snow != 0) & (free == 0)
-    without_snow = (by.fmask_classes[fmask] >> 5).astype(np.uint8) & ~np.uint8(_SNOW)
-    covered = without_snow | np.where(is_snow, _SNOW, 0).astype(np.uint8)
-    return np.where(fmask == by.fmask_fill, FMASK_FILL, covered).astype(np.uint8)
+    said = (classes[fmask] & ~np.uint8(_SNOW)) | np.where(is_snow, _SNOW, 0).astype(np.uint8)
+    return np.where(fmask == fmask_fill, FMASK_FILL, said).astype(np.uint8)

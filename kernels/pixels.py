@@ -15,7 +15,7 @@ BATCH = 4096
 """Pixels of a batch: some forty rows of float64 fit the second-level cache."""
 
 
-@kernel("UniTuple(int64, 2)(uint32[::1], uint32, int64, int32[::1])")
+@kernel("UniTuple(int64, 2)(uint32[::1], int64, int64, int32[::1])")
 def find_usable(
     words: NDArray[np.uint32], masked: int, start: int, index: NDArray[np.int32]
 ) -> tuple[int, int]:
@@ -49,7 +49,7 @@ def scatter_words(words: NDArray[np.uint32], index: NDArray[np.int32], out: NDAr
         out[index[i]] = words[i]
 
 
-@kernel("void(uint32[::1], uint32, uint32, uint32[::1])")
+@kernel("void(uint32[::1], int64, int64, uint32[::1])")
 def finish_words(words: NDArray[np.uint32], masked: int, kept: int, out: NDArray[np.uint32]) -> None:
     """Clear all but the bits `kept` where a pixel has one of `masked`, and bit 31 everywhere."""
     for i in range(words.size):

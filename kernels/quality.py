@@ -25,7 +25,6 @@ from thalweg.kernels.recipe import (
     Terms,
     Weights,
     leading_terms,
-    terms_of,
 )
 from thalweg.kernels.reflectance import Numbers, Rho, Rrs, to_rho
 
@@ -53,10 +52,6 @@ class Batch:
     """Memberships of the water types by component, NaN where unclassified."""
     size: int = field(init=False)
     """Pixels."""
-    variances: Numbers = field(init=False)
-    """Variance of R; filled in the rows that were asked for."""
-    doubted: set[int] = field(default_factory=set)
-    """Those rows."""
     whole: Numbers = field(init=False)
     """The share of an algorithm that is alone."""
     rho: dict[str, Rho] = field(default_factory=dict)
@@ -66,7 +61,6 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.size = self.words.size
-        self.variances = np.empty_like(self.rrs)
         self.whole = np.ones((1, self.size))
 
     def bands_of(self, user: Algorithm | Weights) -> list[Rrs | Rho]:
@@ -141,9 +135,7 @@ def evaluate(algorithm: Algorithm | Blend, batch: Batch) -> Estimate:
     if isinstance(algorithm, Algorithm):
         return Estimate(values[0], values, batch.whole)
     weights, value = _weigh(algorithm, batch), np.empty(batch.size)
-    if algorithm.drops:
-        blend.drop_missing(values, weights)
-    blend.mix(values, weights, value)
+    blend.mix(values, weights, algorithm.drops, value)
     return Estimate(value, values, weights)
 
 
@@ -157,20 +149,15 @@ def _weigh(algorithm: Blend, batch: Batch) -> Numbers:
 
 def sigma(product: Product, estimate: Estimate, recipe: Recipe, batch: Batch) -> Numbers:
     """One sigma of a product, in its own unit or, where it says so, of log10(value); NaN where it has no value."""
-    components = product.algorithm.components
+    components, out = product.algorithm.components, np.empty(batch.size)
     gradients = _differentiate(components, estimate, batch)
-    variance = _propagate(gradients, estimate.weights, terms_of(components), recipe, batch)
-    out = np.empty(batch.size)
-    if not product.logarithmic:
+    variance = _propagate(gradients, estimate.weights, product.algorithm.terms, recipe, batch)
+    if product.logarithmic:
+        uncertainty.log_sigma(
+            estimate.values, estimate.weights, estimate.value, variance, product.errors, product.error, out
+        )
+    else:
         uncertainty.linear_sigma(estimate.value, variance, product.error, out)
-        return out
-    spread = np.zeros(batch.size)
-    if len(components) > 1:
-        blend.add_spread(estimate.values, estimate.weights, spread)
-    if product.errors:
-        errors = np.array(product.errors)
-        blend.add_component_errors(estimate.values, estimate.weights, estimate.value, errors, spread)
-    uncertainty.log_sigma(estimate.value, variance, spread, product.error, out)
     return out
 
 
@@ -191,13 +178,10 @@ def _differentiate(components: tuple[Algorithm, ...], estimate: Estimate, batch:
 
 def _propagate(gradients: Numbers, weights: Numbers, terms: Terms, recipe: Recipe, batch: Batch) -> Numbers:
     """Variance of a value from those of the bands; the shares are held."""
-    for band in terms.bands:
-        if band not in batch.doubted:
-            floor, relative = recipe.floor[band], recipe.relative[band]
-            uncertainty.band_variance(batch.rrs[band], floor, relative, batch.variances[band])
-            batch.doubted.add(band)
-    out = np.zeros(batch.size)
-    uncertainty.add_propagated(gradients, weights, terms.table, terms.factors, batch.variances, out)
+    out = np.empty(batch.size)
+    uncertainty.propagate(
+        gradients, weights, terms.table, terms.factors, batch.rrs, recipe.floor, recipe.relative, out
+    )
     return out
 
 
@@ -209,9 +193,8 @@ def _make(product: Product, recipe: Recipe, batch: Batch) -> None:
         quality_flags.settle_domain(value, batch.zenith, 0.0, transparency.GREATEST_ZENITH, 0, words)
     codes = _mark_branches(product, estimate, batch) if product.absent else None
     keep = recipe.keep and not product.strict
-    quality_flags.settle_range(
-        value, product.lowest, product.highest, keep, product.outside, product.absent, words
-    )
+    limits = float(product.lowest), float(product.highest)
+    quality_flags.settle_range(value, *limits, keep, product.outside, product.absent, words)
     if product.domain:
         variable, lowest, highest = product.domain
         found = evaluate(variable, batch).value
@@ -226,16 +209,13 @@ def _make(product: Product, recipe: Recipe, batch: Batch) -> None:
 def _mark_branches(product: Product, estimate: Estimate, batch: Batch) -> NDArray[np.uint8]:
     """Flag poles, clamps and blends; the codes of the branches."""
     algorithm = product.algorithm
-    codes, marks = np.ones(batch.size, np.uint8), np.zeros(batch.size, np.uint8)
-    if isinstance(algorithm, Blend):
-        blend.branch_codes(estimate.weights, algorithm.threshold, codes)
-    marking = [component for component in algorithm.components if component.mark]
-    if not marking and isinstance(algorithm, Algorithm):
-        return codes
+    codes, marks = np.empty(batch.size, np.uint8), np.zeros(batch.size, np.uint8)
     for component, weight in zip(algorithm.components, estimate.weights, strict=True):
         if component.mark:
             component.mark(*batch.bands_of(component), *component.coefficients, weight, marks)
-    quality_flags.mark_branches(marks, codes, estimate.value, product.blended, batch.words)
+    quality_flags.settle_branches(
+        marks, estimate.weights, algorithm.threshold, estimate.value, product.blended, batch.words, codes
+    )
     return codes
 
 

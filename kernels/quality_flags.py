@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.blend import BEYOND_POLE, BLENDED, CLAMPED
+from thalweg.kernels.blend import BEYOND_POLE, BLENDED, CLAMPED, branch_codes
 from thalweg.kernels.blend import NEAR_POLE as MARKED_NEAR_POLE
 from thalweg.kernels.elementary import NAN
 from thalweg.kernels.jit import kernel
@@ -73,7 +73,7 @@ def mark_by_bits(source: NDArray[np.int32], table: Words, words: Words) -> None:
             words[i] |= meaning if has else np.uint32(0)
 
 
-@kernel("void(int32[::1], int32, uint32, uint32[::1])")
+@kernel("void(int32[::1], int64, int64, uint32[::1])")
 def mark_unless(source: NDArray[np.int32], bit: int, meaning: int, words: Words) -> None:
     """Set `meaning` where the source's mask `bit` is clear and the source has a value (bit 0 clear)."""
     for i in range(words.size):
@@ -103,14 +103,14 @@ def mark_nodata(counts: NDArray[np.int16], nodata: int, meaning: int, words: Wor
         words[i] |= bits if np.int32(counts[i]) == fill else np.uint32(0)
 
 
-@kernel("void(float64[::1], float64, uint32, uint32[::1])")
+@kernel("void(float64[::1], float64, int64, uint32[::1])")
 def mark_above(values: Numbers, limit: float, meaning: int, words: Words) -> None:
     """Set `meaning` where a value is above the limit; NaN is not."""
     for i in range(words.size):
         words[i] |= np.uint32(meaning) if values[i] > limit else np.uint32(0)
 
 
-@kernel("void(uint32[:, ::1], int64, int64, uint32, uint32[:, ::1])")
+@kernel("void(uint32[:, ::1], int64, int64, int64, uint32[:, ::1])")
 def mark_near_land(around: Words, top: int, distance: int, meaning: int, words: Words) -> None:
     """Set `meaning` where land lies within a Chebyshev distance and the pixel itself is not land.
 
@@ -172,7 +172,7 @@ def settle_spectrum(rrs: Rrs, bands: int, limit: float, words: Words) -> None:
             rrs[band, i] = NAN if words[i] & np.uint32(SATURATED) else rrs[band, i]
 
 
-@kernel("void(float64[::1], float64, float64, boolean, uint32, uint32, uint32[::1])")
+@kernel("void(float64[::1], float64, float64, boolean, int64, int64, uint32[::1])")
 def settle_range(
     values: Numbers, lowest: float, highest: float, keep: bool, outside: int, absent: int, words: Words
 ) -> None:
@@ -185,7 +185,7 @@ def settle_range(
         values[i] = NAN if beyond & (not keep) else value
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, uint32, uint32[::1])")
+@kernel("void(float64[::1], float64[::1], float64, float64, int64, uint32[::1])")
 def settle_domain(
     values: Numbers, variable: Numbers, lowest: float, highest: float, outside: int, words: Words
 ) -> None:
@@ -196,21 +196,29 @@ def settle_domain(
         values[i] = NAN if beyond else values[i]
 
 
-@kernel("void(uint8[::1], uint8[::1], float64[::1], uint32, uint32[::1])")
-def mark_branches(
-    marks: NDArray[np.uint8], codes: NDArray[np.uint8], values: Numbers, blended: int, words: Words
+@kernel("void(uint8[::1], float64[:, ::1], float64, float64[::1], int64, uint32[::1], uint8[::1])")
+def settle_branches(
+    marks: NDArray[np.uint8],
+    weights: Numbers,
+    threshold: float,
+    values: Numbers,
+    blended: int,
+    words: Words,
+    codes: NDArray[np.uint8],
 ) -> None:
-    """Turn an algorithm's marks and branch codes into flags; `blended` is the flag of a blend.
+    """Turn an algorithm's marks and weights into flags and branch codes (`blend.branch_codes`).
 
-    Clamped and blended are said only of pixels that have a value; the poles of any.
+    `blended` is the flag of a blend. Clamped and blended are said only of pixels that have a value; poles of any.
     """
+    branch_codes(weights, threshold, codes)
+    bits = np.uint32(blended)
     for i in range(words.size):
         there = values[i] == values[i]
         words[i] |= np.uint32(NEAR_POLE) if marks[i] & np.uint8(MARKED_NEAR_POLE) else np.uint32(0)
         words[i] |= np.uint32(SATURATED) if marks[i] & np.uint8(BEYOND_POLE) else np.uint32(0)
         clamped = there & ((marks[i] & np.uint8(CLAMPED)) != 0)
         words[i] |= np.uint32(OC_CLAMPED) if clamped else np.uint32(0)
-        words[i] |= np.uint32(blended) if there & (codes[i] == BLENDED) else np.uint32(0)
+        words[i] |= bits if there & (codes[i] == BLENDED) else np.uint32(0)
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, uint32[::1])")
@@ -221,7 +229,7 @@ def mark_floating(index: Numbers, red: Rho, least: float, brightest_red: float, 
         words[i] |= np.uint32(FLOATING_ALGAE) if floats else np.uint32(0)
 
 
-@kernel("void(uint8[::1], uint32, uint32[::1])")
+@kernel("void(uint8[::1], int64, uint32[::1])")
 def mark_zero(codes: NDArray[np.uint8], meaning: int, words: Words) -> None:
     """Set `meaning` where a code is 0."""
     for i in range(words.size):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,16 @@ BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8A", "B8", "B11", "B12")
 
 Rows = Callable[..., Any]
 """A row kernel: ``rows(*bands, *coefficients, out)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The derivatives of an algorithm or blend, in the order of the bands."""
+
+    table: NDArray[np.int64]
+    """Columns of row, component and band (`uncertainty.propagate`)."""
+    factors: Numbers
+    """What turns each derivative into one by R."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,19 +45,24 @@ class Algorithm:
     """Sets bits of `blend` for poles and clamps: takes the component's weight and the marks instead of `out`."""
     declared: Kind | None = None
     """What a function takes whose arguments are plain numbers; for a kernel of ours its annotation says so."""
+    threshold: ClassVar[float] = 0.0
+    """As in `Blend`."""
     kind: Kind = field(init=False)
     """Reflectance that the formula takes; TypeError if declaration and annotation differ or both are missing."""
+    components: tuple[Algorithm, ...] = field(init=False)
+    """Itself: what a blend has several of."""
+    terms: Terms = field(init=False)
+    """Its derivatives."""
 
     def __post_init__(self) -> None:
+        numbers = (float(x) if isinstance(x, int | float) else x for x in self.coefficients)
+        object.__setattr__(self, "coefficients", tuple(numbers))
         object.__setattr__(self, "kind", kind_of(self.value, self.declared))
-
-    @property
-    def components(self) -> tuple[Algorithm, ...]:
-        """Itself: what a blend has several of."""
-        return (self,)
+        object.__setattr__(self, "components", (self,))
+        object.__setattr__(self, "terms", order_terms((self,)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Weights:
     """How the components of a blend share each pixel."""
 
@@ -60,11 +74,11 @@ class Weights:
     """Limits between which the weights change."""
     by_type: bool = False
     """Whether the kernel also takes the shares of the optical water types, after the bands."""
+    kind: Kind = field(init=False)
+    """Reflectance that the kernel takes."""
 
-    @property
-    def kind(self) -> Kind:
-        """Reflectance that the kernel takes."""
-        return kind_of(self.rows)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_of(self.rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +93,28 @@ class Blend:
     """Whether a component without value leaves its share to the others; else the pixel has no value."""
     threshold: float = 0.0
     """Share above which a component counts as having a part in the value."""
+    terms: Terms = field(init=False)
+    """Its derivatives."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", order_terms(self.components))
+
+
+def order_terms(components: tuple[Algorithm, ...]) -> Terms:
+    """The derivatives by each band of each component; rows are counted through all components."""
+    found: list[tuple[int, int, int, float]] = []
+    for number, component in enumerate(components):
+        factor = math.pi if component.kind == "rho" else 1.0
+        for band in component.bands:
+            found.append((BANDS.index(band), len(found), number, factor))
+    found.sort()
+    bands, rows, numbers, factors = zip(*found, strict=True)
+    return Terms(np.array([rows, numbers, bands], np.int64), np.array(factors))
+
+
+def leading_terms(count: int) -> Terms:
+    """The derivatives of one quantity by the first bands."""
+    return Terms(np.array([range(count), [0] * count, range(count)], np.int64), np.ones(count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +139,7 @@ class Product:
     """Whether the uncertainty is that of log10(value)."""
     error: float = 0.0
     """The algorithm's own sigma, in units of log10."""
-    errors: tuple[float, ...] = ()
+    errors: Numbers = field(default_factory=lambda: np.empty(0))
     """That of each component of a blend; empty where `error` stands for all."""
     domain: tuple[Algorithm, float, float] | None = None
     """A variable and its limits, beyond which the formula does not hold."""
@@ -179,9 +215,9 @@ class Recipe:
     """Tables of spectra that each pixel is compared with by angle."""
     keep: bool = False
     """Whether values outside a range are kept."""
-    floor: tuple[float, ...] = (5e-4,) * len(BANDS)
+    floor: Numbers = field(default_factory=lambda: np.full(len(BANDS), 5e-4))
     """Least sigma of R per band, sr-1."""
-    relative: tuple[float, ...] = (0.05,) * len(BANDS)
+    relative: Numbers = field(default_factory=lambda: np.full(len(BANDS), 0.05))
     """Relative sigma of R per band."""
     errors: Mapping[str, float] = field(default_factory=dict)
     """Own sigma of kd490, zsd and hue, in units of log10."""
@@ -202,35 +238,3 @@ class Recipe:
     def secchi_by_water(self) -> bool:
         """Whether zsd comes with the attenuation, and is not one of the products."""
         return all(product.name != "zsd" for product in self.products)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The derivatives of an algorithm or blend, in the order of the bands."""
-
-    table: NDArray[np.int64]
-    """Columns of row, component and band (`uncertainty.add_propagated`)."""
-    factors: Numbers
-    """What turns each derivative into one by R."""
-    bands: tuple[int, ...]
-    """Rows of a batch that occur."""
-
-
-@cache
-def terms_of(components: tuple[Algorithm, ...]) -> Terms:
-    """The derivatives by each band of each component; rows are counted through all components."""
-    found: list[tuple[int, int, int, float]] = []
-    for number, component in enumerate(components):
-        factor = math.pi if component.kind == "rho" else 1.0
-        for band in component.bands:
-            found.append((BANDS.index(band), len(found), number, factor))
-    found.sort()
-    bands, rows, numbers, factors = zip(*found, strict=True)
-    return Terms(np.array([rows, numbers, bands], np.int64), np.array(factors), tuple(sorted(set(bands))))
-
-
-@cache
-def leading_terms(count: int) -> Terms:
-    """The derivatives of one quantity by the first bands."""
-    bands = tuple(range(count))
-    return Terms(np.array([bands, [0] * count, bands], np.int64), np.ones(count), bands)

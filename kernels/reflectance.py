@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal, NewType, get_type_hints
 
 import numpy as np
@@ -36,7 +35,6 @@ Kind = Literal["rrs", "rho", "rrs_or_rho"]
 _KINDS: dict[Any, Kind] = {Rrs: "rrs", Rho: "rho", Reflectance: "rrs_or_rho"}
 
 
-@cache
 def kind_of(rows: Callable[..., Any], declared: Kind | None = None) -> Kind:
     """The reflectance that a row kernel takes: what the annotation of its first argument says, else `declared`.
 

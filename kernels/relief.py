@@ -22,7 +22,7 @@ CELL = 1 << CELL_BITS
 """Pixels on a side of the cells whose highest elevation is known beforehand."""
 PART = 64
 """Columns that are tried, or skipped, together: as many as the compiler's vector loops take at once."""
-PARTS = 4
+PARTS = 2
 """Parts side by side that make a block."""
 BLOCK = PARTS * PART
 """Columns of a block (CELL rows high): what is worked on together."""
@@ -62,17 +62,41 @@ def terrain(dem: NDArray[np.int16], nodata: int | None) -> Terrain:
     Pixels at `nodata` (and with it at -32768) neither cast nor receive shadow; None: the stored values are elevations.
     ValueError where no pixel has data.
     """
-    missing = None if nodata is None else dem == nodata
-    if missing is None or not missing.any():
-        elevation, valid, bottom = np.ascontiguousarray(dem), dem, -32768
-    else:
-        elevation, valid, bottom = np.where(missing, np.int16(-32768), dem), dem[~missing], -32767
-    if valid.size == 0:
+    elevation, bottom = np.ascontiguousarray(dem), -32768
+    lowest, highest, missing = _measure(elevation, 32768 if nodata is None else nodata)
+    if missing == dem.size:
         raise ValueError("the elevation model has no valid pixel")
+    if missing and nodata is not None:
+        elevation, bottom = elevation.copy(), -32767
+        _lower(elevation, nodata)
     rows, columns = (-(-size // CELL) for size in dem.shape)
     ceiling = np.empty((rows, columns), np.int16)
     _find_ceiling(elevation, ceiling)
-    return Terrain(elevation, ceiling, (bottom, int(valid.min()), int(valid.max())))
+    return Terrain(elevation, ceiling, (bottom, lowest, highest))
+
+
+@kernel("UniTuple(int64, 3)(int16[:, ::1], int64)")
+def _measure(elevation: NDArray[np.int16], nodata: int) -> tuple[int, int, int]:
+    """The lowest and the highest elevation, and the number of pixels at `nodata`."""
+    lowest, highest, missing = np.int32(FAR), np.int32(-FAR), 0
+    for i in range(elevation.shape[0]):
+        row, gone = elevation[i], np.int32(0)
+        for x in range(row.size):
+            z, known = np.int32(row[x]), np.int32(row[x]) != np.int32(nodata)
+            gone += np.int32(not known)
+            lowest = min(lowest, z if known else np.int32(FAR))
+            highest = max(highest, z if known else np.int32(-FAR))
+        missing += int(gone)
+    return int(lowest), int(highest), missing
+
+
+@kernel("void(int16[:, ::1], int64)")
+def _lower(elevation: NDArray[np.int16], nodata: int) -> None:
+    """Put pixels at `nodata` to the lowest int16, in place."""
+    for i in range(elevation.shape[0]):
+        row = elevation[i]
+        for x in range(row.size):
+            row[x] = -32768 if row[x] == nodata else row[x]
 
 
 @kernel("void(int16[:, ::1], int16[:, ::1])")
@@ -260,18 +284,17 @@ def _shade_block(
     best[:] = -far
     low = _find_lows(base, best, far, lows)
     for k in range(0, rise.size, CHUNK):
+        if low == far:
+            break
         last = min(k + CHUNK, rise.size) - 1
         if k % SPAN == 0:
             end = min(k + SPAN, rise.size) - 1
             near = low + rise[k] <= _ceiling_over(shape, ceiling, place, down, right, k, end)
         if near and low + rise[k] <= _ceiling_over(shape, ceiling, place, down, right, k, last):
             start, stop = _reached(shape, ceiling, place, down, right, rise, k, last, lows)
-            for y in range(place[2]):
-                for n in range(k, last + 1):
-                    line = min(max(place[0] + y + down[n], 0), shape[0] - 1) * shape[1]
-                    _raise_row(
-                        ground, shape[1], line, place[1] + right[n], start, stop, heights, rise[n], best, y
-                    )
+            for n in range(k, last + 1):
+                moved = (place[0] + down[n], place[1] + right[n])
+                _raise_block(ground, shape, moved, place[2], start, stop, heights, rise[n], best)
             low = _find_lows(base, best, far, lows)
 
 
@@ -316,33 +339,36 @@ def _reached(
 
 
 @kernel()
-def _raise_row(
+def _raise_block(
     ground: NDArray[np.int16],
-    columns: int,
-    line: int,
-    column: int,
+    shape: tuple[int, int],
+    moved: tuple[int, int],
+    height: int,
     start: int,
     stop: int,
     heights: tuple[int, int, int],
     rise: int,
     best: NDArray[Any],
-    y: int,
 ) -> None:
-    """Bring one step into columns of row `y` of a block: terrain from `column` of a line, whose ends are repeated."""
+    """Bring one step into columns of a block: the terrain from `moved`, its edges repeated beyond them."""
+    rows, columns = shape
     kind = best.dtype.type
     floor, less = kind(heights[1]), kind(min(rise, heights[2] - heights[1] + 1))
-    # Flat arrays and unsigned places: no views to count references of, no negative indices to provide for.
-    if column + start >= 0 and column + stop <= columns:
-        origin, target = np.uint64(line + column + start), np.uint64(y * BLOCK + start)
-        for x in range(np.uint64(stop - start)):
-            z = kind(ground[origin + x])
-            value, old = kind((z if z > floor else floor) - less), best[target + x]
-            best[target + x] = value if value > old else old
-    else:
-        for x in range(start, stop):
-            z = kind(ground[line + min(max(column + x, 0), columns - 1)])
-            value, old = kind((z if z > floor else floor) - less), best[y * BLOCK + x]
-            best[y * BLOCK + x] = value if value > old else old
+    inside = moved[1] + start >= 0 and moved[1] + stop <= columns
+    for y in range(height):
+        line = min(max(moved[0] + y, 0), rows - 1) * columns
+        # Flat arrays and unsigned places: no views to count references of, no negative indices to provide for.
+        origin, target = np.uint64(max(line + moved[1] + start, 0)), np.uint64(y * BLOCK + start)
+        if inside:
+            for x in range(np.uint64(stop - start)):
+                z = kind(ground[origin + x])
+                value, old = kind((z if z > floor else floor) - less), best[target + x]
+                best[target + x] = value if value > old else old
+        else:
+            for x in range(start, stop):
+                z = kind(ground[line + min(max(moved[1] + x, 0), columns - 1)])
+                value, old = kind((z if z > floor else floor) - less), best[y * BLOCK + x]
+                best[y * BLOCK + x] = value if value > old else old
 
 
 @kernel()

@@ -35,17 +35,17 @@ def reduce_cubic_2(
     """
     rows, columns = out.shape
     weights, sums = cubic_weights(2), _scratch(source.shape[1], columns, 2)
-    marks = _mark_segments(source, nodata)
-    even, odd = np.empty(columns, np.int32), np.empty(columns, np.int32)
+    marks, column_sums = _mark_segments(source, nodata), np.empty(source.shape[1], np.int32)
     for i in range(rows):
         first = 2 * (target_top + i) - 3 - top
         if first < 0 or first + 8 > source.shape[0] or columns < 5:
             _reduce_masked(source, top, target_top + i, 0, columns, weights, nodata, sums, out[i])
             continue
-        _weigh_rows(source, first, even, odd)
-        _weigh_columns(even, odd, out[i])
-        _reduce_masked(source, top, target_top + i, 0, 2, weights, nodata, sums, out[i])
-        _reduce_masked(source, top, target_top + i, columns - 2, columns, weights, nodata, sums, out[i])
+        _weigh_rows(source, first, column_sums)
+        _weigh_columns(column_sums, out[i])
+        _weigh_ends(column_sums, weights, out[i])
+        if not marks[first : first + 8].any():
+            continue
         for j in range(0, columns, SEGMENT):
             if _is_marked(marks, first, j // SEGMENT):
                 last = min(j + SEGMENT, columns)
@@ -87,42 +87,37 @@ def cubic_weights(factor: int) -> NDArray[np.int32]:
 
 
 @kernel()
-def _weigh_rows(
-    source: NDArray[np.int16], first: int, even: NDArray[np.int32], odd: NDArray[np.int32]
-) -> None:
-    """Sum eight rows with their weights, even and odd columns apart so that the next step has unit strides."""
+def _weigh_rows(source: NDArray[np.int16], first: int, sums: NDArray[np.int32]) -> None:
+    """Sum eight rows with their weights."""
     a, b, c, d = source[first], source[first + 1], source[first + 2], source[first + 3]
     e, f, g, h = source[first + 4], source[first + 5], source[first + 6], source[first + 7]
-    for j in range(even.size):
-        x = 2 * j
-        even[j] = np.int32(
-            W0 * (np.int32(d[x]) + e[x])
-            + W1 * (np.int32(c[x]) + f[x])
-            + W2 * (np.int32(b[x]) + g[x])
-            + W3 * (np.int32(a[x]) + h[x])
-        )
-        x += 1
-        odd[j] = np.int32(
-            W0 * (np.int32(d[x]) + e[x])
-            + W1 * (np.int32(c[x]) + f[x])
-            + W2 * (np.int32(b[x]) + g[x])
-            + W3 * (np.int32(a[x]) + h[x])
-        )
+    for x in range(sums.size):
+        inner = W0 * (np.int32(d[x]) + e[x]) + W1 * (np.int32(c[x]) + f[x])
+        outer = W2 * (np.int32(b[x]) + g[x]) + W3 * (np.int32(a[x]) + h[x])
+        sums[x] = np.int32(inner + outer)
 
 
 @kernel()
-def _weigh_columns(even: NDArray[np.int32], odd: NDArray[np.int32], out: NDArray[np.int16]) -> None:
+def _weigh_columns(sums: NDArray[np.int32], out: NDArray[np.int16]) -> None:
     """Sum eight columns of weighted rows and round, in 32 bits that may wrap: the biased sum is the same number."""
     for j in range(out.size - 4):
-        total = np.int32(
-            W0 * (even[j + 2] + odd[j + 2])
-            + W1 * (odd[j + 1] + even[j + 3])
-            + W2 * (even[j + 1] + odd[j + 3])
-            + W3 * (odd[j] + even[j + 4])
-            + (32768 - 65536 * BIAS)
-        )
+        x = 2 * j + 1
+        inner = W0 * (sums[x + 3] + sums[x + 4]) + W1 * (sums[x + 2] + sums[x + 5])
+        outer = W2 * (sums[x + 1] + sums[x + 6]) + W3 * (sums[x] + sums[x + 7])
+        total = np.int32(inner + outer + (32768 - 65536 * BIAS))
         value = np.int32(np.int32(total >> 16) + BIAS)
         out[j + 2] = min(max(value, np.int32(-32768)), np.int32(32767))
+
+
+@kernel()
+def _weigh_ends(sums: NDArray[np.int32], weights: NDArray[np.int32], out: NDArray[np.int16]) -> None:
+    """As `_weigh_columns` for the two targets at either end, whose windows reach beyond the image."""
+    for j in (0, 1, out.size - 2, out.size - 1):
+        above, below = 0, 0
+        for n in range(max(3 - 2 * j, 0), min(8, sums.size + 3 - 2 * j)):
+            above += np.int64(weights[n]) * sums[2 * j - 3 + n]
+            below += 256 * np.int64(weights[n])
+        out[j] = round_ratio(above, below)
 
 
 @kernel()

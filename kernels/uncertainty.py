@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import LN_10, NAN
+from thalweg.kernels.elementary import LN_10, NAN, log10
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Rrs
 
@@ -17,45 +17,58 @@ STEP, LEAST_STEPPED = 1e-6, 1e-4
 """A central difference steps by this share of the band, or of the least band it takes for stepping."""
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1])")
-def band_variance(rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
-    """Variance of R of a band, sr-2: max(floor, relative |R|)^2."""
-    for i in range(out.size):
-        sigma = relative * abs(rrs[i])
-        sigma = floor if sigma < floor else sigma
-        out[i] = sigma * sigma
+LEAST = 0.001
+"""Values below this are taken as this where the logarithms of two components are compared."""
+
+SEGMENT = 256
+"""Pixels that are looked at together for whether any has two components."""
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[::1])")
-def add_propagated(
+@kernel(
+    "void(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[::1], "
+    "float64[::1], float64[::1])"
+)
+def propagate(
     gradients: Numbers,
     weights: Numbers,
     terms: NDArray[np.int64],
     factors: Numbers,
-    variances: Numbers,
+    rrs: Rrs,
+    floor: Numbers,
+    relative: Numbers,
     out: Numbers,
 ) -> None:
-    """Add sum over bands of (sum over components of weight x derivative x factor)^2 x variance of the band.
+    """Variance of a value: sum over bands of (sum of weight x derivative x factor)^2 x variance of the band.
 
-    Each column of `terms` names a row of `gradients`, the component and the band that it is a derivative of and by;
-    columns of one band stand together. `factors` turns a derivative by rho into one by R (pi). A component of weight 0
-    is not looked at.
+    Each column of `terms` names a row of `gradients`, the component and the band (row of `rrs`) that it is a derivative
+    of and by; columns of one band stand together. `factors` turns a derivative by rho into one by R (pi). The sigma of
+    a band is `relative` of |R|, at least `floor`, sr-1. A component of weight 0 is not looked at.
     """
     total = np.empty(out.size)
+    out[:] = 0.0
     last = terms.shape[1] - 1
     for j in range(last + 1):
-        row, band = terms[0, j], terms[2, j]
+        band = terms[2, j]
         if j == 0 or band != terms[2, j - 1]:
             total[:] = 0.0
-        weight, gradient, factor = weights[terms[1, j]], gradients[row], factors[j]
-        for i in range(out.size):
-            part = weight[i] * factor * gradient[i]
-            total[i] += part if weight[i] != 0.0 else 0.0
+        _add_term(weights[terms[1, j]], gradients[terms[0, j]], factors[j], total)
         if j == last or band != terms[2, j + 1]:
-            variance = variances[band]
-            for i in range(out.size):
-                part = total[i] * total[i] * variance[i]
-                out[i] += part if total[i] != 0.0 else 0.0
+            _add_square(total, rrs[band], floor[band], relative[band], out)
+
+
+@kernel()
+def _add_term(weight: Numbers, gradient: Numbers, factor: float, total: Numbers) -> None:
+    for i in range(total.size):
+        part = weight[i] * factor * gradient[i]
+        total[i] += part if weight[i] != 0.0 else 0.0
+
+
+@kernel()
+def _add_square(total: Numbers, rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
+    for i in range(out.size):
+        sigma = relative * abs(rrs[i])
+        part = total[i] * (floor if sigma < floor else sigma)
+        out[i] += part * part if total[i] != 0.0 else 0.0
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64[::1])")
@@ -66,16 +79,81 @@ def linear_sigma(value: Numbers, variance: Numbers, error: float, out: Numbers) 
         out[i] = math.sqrt(variance[i] + own * own)
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64, float64[::1])")
-def log_sigma(value: Numbers, variance: Numbers, spread: Numbers, error: float, out: Numbers) -> None:
+@kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64, float64[::1])"
+)
+def log_sigma(
+    values: Numbers,
+    weights: Numbers,
+    value: Numbers,
+    variance: Numbers,
+    errors: Numbers,
+    error: float,
+    out: Numbers,
+) -> None:
     """Sigma of log10(value); none unless the value is positive.
 
-    `variance` is that of the value, from the bands; `spread` is in units of log10 squared, as is `error` squared.
+    `variance` is that of the value, from the bands. To it come the variance between the components' logarithms, with
+    their weights, the components' own sigmas (`errors`; empty for none) and the algorithm's (`error`), in log10.
     """
     for i in range(out.size):
-        relative = variance[i] / (value[i] * value[i] * (LN_10 * LN_10))
-        sigma = math.sqrt(relative + spread[i] + error * error)
+        out[i] = variance[i] / (value[i] * value[i] * (LN_10 * LN_10)) + error * error
+    if values.shape[0] > 1:
+        _add_spread(values, weights, out)
+    for k in range(errors.size):
+        _add_component(values[k], weights[k], value, errors[k], out)
+    for i in range(out.size):
+        sigma = math.sqrt(out[i])
         out[i] = sigma if value[i] > 0.0 else NAN
+
+
+@kernel()
+def _add_component(values: Numbers, weights: Numbers, value: Numbers, error: float, out: Numbers) -> None:
+    """Add (w v s / value)^2."""
+    for i in range(out.size):
+        share = weights[i] * values[i] * error / value[i]
+        out[i] += share * share if weights[i] != 0.0 else 0.0
+
+
+@kernel()
+def _add_spread(values: Numbers, weights: Numbers, out: Numbers) -> None:
+    """Add the variance of log10(value) between the components: sum of w (l - mean l)^2."""
+    logs, mean = np.empty((values.shape[0], SEGMENT)), np.empty(SEGMENT)
+    for start in range(0, out.size, SEGMENT):
+        segment = slice(start, start + SEGMENT)
+        shared = 0
+        for k in range(values.shape[0]):
+            shared += _count_shared(weights[k, segment])
+        if shared == 0:
+            continue
+        mean[:] = 0.0
+        for k in range(values.shape[0]):
+            _add_log(values[k, segment], weights[k, segment], logs[k], mean)
+        for k in range(values.shape[0]):
+            _add_apart(logs[k], mean, weights[k, segment], out[segment])
+
+
+@kernel()
+def _count_shared(weight: Numbers) -> int:
+    """Pixels that have another component too: without any there is no spread."""
+    shared = 0
+    for i in range(weight.size):
+        shared += np.int64((weight[i] != 0.0) & (weight[i] != 1.0))
+    return shared
+
+
+@kernel()
+def _add_log(value: Numbers, weight: Numbers, log: Numbers, mean: Numbers) -> None:
+    for i in range(weight.size):
+        log[i] = log10(value[i] if value[i] > LEAST else LEAST)
+        mean[i] += weight[i] * log[i]
+
+
+@kernel()
+def _add_apart(log: Numbers, mean: Numbers, weight: Numbers, out: Numbers) -> None:
+    for i in range(weight.size):
+        apart = log[i] - mean[i]
+        out[i] += weight[i] * (apart * apart)
 
 
 def difference_gradient(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.granules import make_granule, write_raster
-from tests.running import run_chain
+from tests.running import Kept, run_chain
 from thalweg import Band, Chain, Layer, Mask, Noted, Static, Strip, chain
 from thalweg.chain import Conclusion
-from thalweg.engine import pack, strip_bounds
+from thalweg.engine import Run, compute, pack, strip_bounds
 from thalweg.errors import BadInput, BadParameters, MissingInput, NoData
+from thalweg.scenery import open_scenery
 from thalweg.static import StaticLayers
 
 ROWS, COLUMNS = 37, 29
@@ -146,6 +149,49 @@ def test_failure_of_a_strip_is_the_failure_of_the_chain(granule: Any) -> None:
         result(fails, granule, rows=5)
 
 
+def test_nothing_is_still_written_when_a_failure_comes_back(granule: Any) -> None:
+    failing, written = Event(), []
+
+    class Slow(Kept):
+        def append(self, layer: Layer, rows: np.ndarray) -> None:
+            failing.wait(10)
+            written.append(sorted(range(300_000))[0])
+
+    @chain("test.fails", version="1", inputs=[SWIR], outputs=[OUT])
+    def fails(scene: Any) -> Any:
+        """Fails in its second strip, while the first one is written."""
+        if scene.rows[0] > 0:
+            failing.set()
+            raise ZeroDivisionError
+        return {"out": scene.swir16.astype(np.int32)}
+
+    with ThreadPoolExecutor(3) as pool, open_scenery(fails, granule, {}, StaticLayers()) as scenery:
+        with pytest.raises(ZeroDivisionError):
+            compute(scenery, {}, Slow(), Run(20), pool)
+        assert written == [0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda scene: {}, "gave back no layer"),
+        (
+            lambda scene: {"out": scene.swir16[:-1]},
+            r"gave \(36, 29\) pixels of 'out' for a strip of \(37, 29\)",
+        ),
+        (lambda scene: {"out": scene.swir16.ravel()}, r"gave \(1073,\) pixels of 'out'"),
+        (lambda scene: {"out": 5}, r"gave \(\) pixels of 'out'"),
+    ],
+)
+def test_what_is_no_layer_is_refused(granule: Any, given: Any, words: str) -> None:
+    def function(scene: Any) -> Any:
+        """Gives something else."""
+        return given(scene)
+
+    with pytest.raises(BadParameters, match=words):
+        result(chain("test.odd", version="1", inputs=[SWIR], outputs=[OUT])(function), granule)
+
+
 def test_float_totals_are_refused(granule: Any) -> None:
     @chain("test.float", version="1", inputs=[SWIR], outputs=[OUT])
     def adds_floats(scene: Any) -> Any:
@@ -223,6 +269,37 @@ def test_strips_cover_every_row_once(rows: int, height: int, shift: int) -> None
     assert bounds[-1][1] == rows
     assert all(b == c for (_, b), (c, _) in pairwise(bounds))
     assert max(b - a for a, b in bounds) <= height
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "stored"),
+    [
+        (Layer("x", "uint8"), np.array([[True, False]]), [[1, 0]]),
+        (Layer("x", "uint8", scale=0.5), np.array([[200, 5]]), [[200, 5]]),
+        (Layer("x", "uint8", nodata=255), np.array([[256, -1, 254]]), [[255, 255, 254]]),
+        (Layer("x", "int16", nodata=-1), np.array([[40000, 3]], np.uint16), [[-1, 3]]),
+        (Layer("x", "int16", nodata=-1), np.array([[-0.5, 0.5, np.inf]]), [[0, 1, -1]]),
+        (Layer("x", "float32", nodata=-9999.0), np.array([[np.nan, 0.5]]), [[-9999.0, 0.5]]),
+        (Layer("x", "float32", nodata=-9999.0), np.array([[np.nan, 0.5]], np.float32), [[-9999.0, 0.5]]),
+    ],
+)
+def test_numbers_become_what_the_layer_stores(
+    layer: Layer, rows: np.ndarray, stored: list[list[float]]
+) -> None:
+    packed = pack(layer, rows)
+    assert packed.dtype == layer.dtype
+    assert packed.tolist() == stored
+
+
+@pytest.mark.parametrize("rows", [np.array([[300]]), np.array([[np.nan]]), np.array([[-1.0]])])
+def test_numbers_that_do_not_fit_need_a_nodata(rows: np.ndarray) -> None:
+    with pytest.raises(BadParameters, match="values that uint8 cannot hold, and no nodata"):
+        pack(Layer("x", "uint8"), rows)
+
+
+def test_nan_stays_where_a_float_layer_has_no_other_nodata() -> None:
+    for nodata in (None, np.nan):
+        assert np.isnan(pack(Layer("x", "float32", nodata=nodata), np.array([[np.nan]]))).all()
 
 
 def test_packing_never_clips() -> None:

@@ -343,3 +343,9 @@ def test_an_encoding_is_one_of_three() -> None:
     found = [feed.rows(0, 1)[0, 0] for feed in feeds]
     assert [value.dtype.name for value in found] == ["int16", "int16", "float32"]
     assert found == [1500, 500, pytest.approx(0.05)]
+
+
+def test_stored_numbers_beyond_int16_are_its_limits() -> None:
+    stored = np.full((ROWS, COLUMNS), 40000, np.uint16)
+    feed = BandFeed(Band("red", encoding="stored"), band_file(), in_memory(stored), PARTS["whole"], 1, 0)
+    assert feed.rows(0, 1)[0, 0] == 32767

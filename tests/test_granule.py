@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,12 @@ def test_masks_are_found_by_meaning() -> None:
     assert held.masks_with("aerosol_high") == ()
 
 
-def test_what_is_missing_is_named_with_the_file_that_would_hold_it() -> None:
-    error = granule("native", expected={"swir16": "*_FRE_B11.tif"}).missing("swir16", "snow")
-    assert error.code == 11
+@pytest.mark.parametrize(
+    ("format", "code"), [("muscate", 10), ("maja", 10), ("safe", 10), ("stac", 11), ("stack", 11)]
+)
+def test_what_is_missing_is_named_with_the_file_that_would_hold_it(format: str, code: int) -> None:
+    held = replace(granule("native", expected={"swir16": "*_FRE_B11.tif"}), format=format)
+    error = held.missing("swir16", "snow")
+    assert error.code == code
     for words in ("some/G", "'snow'", "'swir16'", "*_FRE_B11.tif", "it holds: red"):
         assert words in str(error)

@@ -82,6 +82,12 @@ def test_what_is_accepted_is_accepted_again_and_has_one_digest(name: str, value:
     assert digest(again) == digest(first)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_has_no_json_has_no_digest(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        digest({"a": (1, value)})
+
+
 def test_defaults_have_their_type_and_are_valid_against_the_schema() -> None:
     resolved = EXAMPLE.resolve({})
     assert isinstance(resolved["share"], float)

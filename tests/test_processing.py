@@ -151,8 +151,8 @@ def test_codec_changes_files_but_no_pixel(winter: Winter, product: Path, tmp_pat
 def test_lis_profile_writes_its_own_files(winter: Winter, tmp_path: Path) -> None:
     made = product_of(run(winter, tmp_path, profile="lis-1.11"))
     stem = "LIS_S2-SNOW-FSC"
-    assert len(list(made.glob(f"{stem}_T31TCH_20250122T103000_*.tif"))) == 1
-    assert len(list(made.glob(f"{stem}-QCFLAGS_T31TCH_20250122T103000_*.tif"))) == 1
+    assert len(list(made.glob(f"{stem}_T31TCH_20250122T1030*.tif"))) == 1
+    assert len(list(made.glob(f"{stem}-QCFLAGS_T31TCH_20250122T1030*.tif"))) == 1
     assert (made / "LIS_METADATA.XML").read_text().startswith("<Source_Product>\n  <PRODUCT_ID>SENTINEL2A_")
 
 
@@ -246,3 +246,16 @@ def test_scratch_holds_nothing_after_a_zip(
     (ending,) = thalweg.run(archive, "snow", to=tmp_path / "to", static=winter.static)
     assert ending.state == "done", ending.error
     assert list(scratch.iterdir()) == []
+
+
+def test_product_of_a_synthetic_scene_credits_no_satellite(product: Path) -> None:
+    item = (product / f"{product.name}.json").read_text()
+    assert "Synthetic scene: contains no satellite data" in item
+    assert "Copernicus Sentinel" not in item
+
+
+def test_locked_catalogue_loses_no_ending(winter: Winter, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"no database, and nothing that may be overwritten" * 100)
+    endings = thalweg.run(winter.granule, "snow", to=tmp_path, static=winter.static)
+    assert [(ending.chain, ending.state) for ending in endings] == [("snow", "done"), ("catalogue", "failed")]
+    assert "catalogue rebuild" in endings[1].error.what_to_do if endings[1].error else False

@@ -83,6 +83,21 @@ def test_a_band_coarser_than_the_grid_is_refused(granule: Granule) -> None:
         opened(declare(RED, SWIR, grid="finest"), granule)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "pixel", "number"),
+    [("green", COARSE[:-1], 20.0, "01"), ("red", FINE[:-1], 10.0, "02")],
+)
+def test_a_band_of_another_size_is_refused(
+    tmp_path: Path, name: str, values: np.ndarray, pixel: float, number: str
+) -> None:
+    bands = {"swir16": (COARSE, 20.0), "green": (COARSE, 20.0), "red": (FINE, 10.0)}
+    made = make_granule(tmp_path, {**bands, name: (values, pixel)})
+    with pytest.raises(
+        BadInput, match=rf"LAB\.X-GRID-{number}: .*{name}\.tif .*the number of pixels does not fit"
+    ):
+        opened(declare(SWIR, Band("green"), RED), made)
+
+
 def test_a_granule_with_none_of_the_bands_is_named(granule: Granule) -> None:
     optional = [Band("green", required=False), Band("blue", required=False)]
     with pytest.raises(MissingInput, match=rf"{granule.path}: .*'green or blue'.*it holds: red, swir16"):

@@ -175,11 +175,20 @@ def run(
             endings.append(ending)
             if report:
                 report(ending)
+    endings += _publish(endings, assignments, order.destination)
+    return endings
+
+
+def _publish(endings: list[Ending], assignments: list[Assignment], destination: Path) -> list[Ending]:
+    """Tell the catalogue; what it could not be told comes back as endings of its own, for products are safe already."""
     # Jobs never write the catalogue: they are spared its modules.
     from thalweg.catalogue import publish
 
-    publish(order.destination, endings, [assignment.chain for assignment in assignments])
-    return endings
+    try:
+        problems = publish(destination, endings, [assignment.chain for assignment in assignments]).problems
+    except ThalwegError as problem:
+        problems = (problem,)
+    return [Ending("catalogue", str(destination), "failed", error=problem) for problem in problems]
 
 
 def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]) -> list[Assignment]:

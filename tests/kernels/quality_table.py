@@ -307,7 +307,7 @@ def products(chla: Algorithm | Blend, spm: Blend, acdom: Algorithm, *errors: flo
     return (
         Product(
             "chla", chla, 0.01, 1000, flags.CHLA_RANGE, flags.CHLA_NOVALUE, flags.CHLA_BLENDED,
-            logarithmic=True, error=own, errors=errors,
+            logarithmic=True, error=own, errors=np.array(errors),
         ),
         Product(
             "spm", spm, 0, 3500, flags.SPM_RANGE, flags.SPM_NOVALUE, flags.SWITCH_BLENDED,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.kernels import naive_dswx as naive
 from thalweg.kernels import dswx
 
 SHAPE = (2, 6)
+NAMES = ("WTR", "BWTR", "CONF", "WTR-1", "WTR-2", "CLOUD")
 EDGES = [-9999, -700, 0, 1, 2, 899, 900, 901, 999, 1000, 1001, 1199, 1200, 1201, 1499, 1500, 2499, 2500, 2999]
 COUNTS = st.one_of(st.integers(-2000, 16000), st.sampled_from([*EDGES, 3000, 3001, 16383]))
 BANDS = hnp.arrays(np.int16, (6, *SHAPE), elements=COUNTS, fill=st.nothing()).map(tuple)
@@ -38,20 +38,14 @@ def kernel_layers(
     adjacent: str = "mask",
     aerosol: bool = True,
 ) -> dict[str, Any]:
-    rules = dswx.FmaskRules(adjacent)
-    rules = rules if aerosol else rules.without_aerosol()
+    reading = dswx.FmaskRules(adjacent)
+    reading = reading if aerosol else reading.without_aerosol()
     ground = np.empty_like(land)
     dswx.mark_ground(land, lit, ocean_land, ground)
-    limits, classes, table = dswx.Thresholds().as_array(), rules.classes(), dswx.decision_table(dswx.LAYERS)
-    by = dswx.Decisions(limits, classes, table, fill, fmask_fill)
-    if adjacent == "cover":
-        first = replace(by, table=dswx.decision_table(["COVER"]))
-        state = np.empty((1, *fmask.shape), np.uint8)
-        dswx.classify(bands, fmask, ground, first, state)
-        fmask, by = dswx.cover_classes(fmask, state[0], first), by.on_covered()
-    diag, layers = np.empty(fmask.shape, np.uint16), np.empty((6, *fmask.shape), np.uint8)
-    dswx.classify(bands, fmask, ground, by, layers, diag)
-    return {"DIAG": diag, **dict(zip(dswx.LAYERS, layers, strict=True))}
+    diag, layers = np.empty(fmask.shape, np.uint16), np.empty((len(NAMES), *fmask.shape), np.uint8)
+    rules = dswx.Rules(fmask=reading, fill=fill, fmask_fill=fmask_fill)
+    dswx.classify(bands, fmask, ground, NAMES, layers, diag, rules)
+    return {"DIAG": diag, **dict(zip(NAMES, layers, strict=True))}
 
 
 def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -74,7 +68,7 @@ def test_invalid_where_a_band_or_fmask_is_empty(bands: Any, fmask: Any, fill: in
     found = kernel_layers(bands, fmask, land, ones, ones, fill=fill, fmask_fill=fmask_fill)
     empty = np.any([band == fill for band in bands], axis=0) | (fmask == fmask_fill)
     assert ((found["DIAG"] == dswx.DIAG_INVALID) == empty).all()
-    assert all(((found[name] == dswx.INVALID) == empty).all() for name in dswx.LAYERS)
+    assert all(((found[name] == dswx.INVALID) == empty).all() for name in NAMES)
 
 
 @given(BANDS, BYTES, LANDS, FLAGS, FLAGS, st.integers(1, SHAPE[0] - 1))
@@ -87,27 +81,24 @@ def test_blocks_equal_the_whole(bands: Any, fmask: Any, land: Any, lit: Any, oce
         assert_same(part, {name: layer[rows] for name, layer in whole.items()})
 
 
-@pytest.mark.parametrize("partial", [False, True])
-def test_probability_is_that_of_the_inner_class(partial: bool) -> None:
+@given(BANDS, LANDS, st.booleans())
+def test_probability_is_that_of_the_inner_class(bands: Any, land: Any, partial: bool) -> None:
     percents = dswx.Probabilities.partial_as_water() if partial else dswx.Probabilities()
-    prob, inner = (dswx.decision_table([name], percents) for name in ("PROB", "WTR-2"))
-    water = {int(p) for p, w in zip(prob, inner, strict=True) if w == 1}
-    partly = {int(p) for p, w in zip(prob, inner, strict=True) if w == 2}
-    assert water == {95, 80}
-    assert partly == ({60, 50} if partial else {40, 30})
-    assert set(prob[inner >= 254].tolist()) == {255}
+    clear, ones = np.zeros(SHAPE, np.uint8), np.ones(SHAPE, np.uint8)
+    ground, layers = np.empty(SHAPE, np.uint8), np.empty((2, *SHAPE), np.uint8)
+    dswx.mark_ground(land, ones, ones, ground)
+    dswx.classify(bands, clear, ground, ["CONF", "PROB"], layers, rules=dswx.Rules(percents=percents))
+    expected = {0: 5, 1: 95, 2: 80, 3: 60 if partial else 40, 4: 50 if partial else 30, 255: 255}
+    np.testing.assert_array_equal(layers[1], np.vectorize(expected.get)(layers[0]))
 
 
-def test_adjacent_modes_are_named() -> None:
+def test_unknown_modes_and_layers_are_refused() -> None:
     with pytest.raises(ValueError, match="mask, ignore, cover"):
         dswx.FmaskRules("cloud").classes()
-
-
-def test_a_decision_table_holds_one_to_eight_known_layers() -> None:
-    with pytest.raises(ValueError, match="1 to 8"):
-        dswx.decision_table([])
-    with pytest.raises(KeyError, match="WTR-3"):
-        dswx.decision_table(["WTR-3"])
+    nothing = np.zeros((1, 1), np.uint8)
+    bands = tuple(np.zeros((1, 1), np.int16) for _ in range(6))
+    with pytest.raises(ValueError, match="WTR-3"):
+        dswx.classify(bands, nothing, nothing, ["WTR-3"], np.zeros((1, 1, 1), np.uint8))
 
 
 DEMS = hnp.arrays(
@@ -215,7 +206,7 @@ def test_frozen_scene(scene: dict[str, Any], expected: dict[str, Any], variant: 
     found = kernel_layers(
         scene["bands"], scene["fmask"], scene["land"], scene["lit"], ocean_land, **VARIANTS[variant]
     )
-    default = {name: expected[name] for name in ("DIAG", *dswx.LAYERS)}
+    default = {name: expected[name] for name in ("DIAG", *NAMES)}
     changed = {
         key.partition("__")[2]: layer for key, layer in expected.items() if key.startswith(f"{variant}__")
     }

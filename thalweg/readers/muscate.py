@@ -42,6 +42,7 @@ _GROUPS = {"R1": ("B2", "B3", "B4", "B8"), "R2": ("B5", "B6", "B7", "B8A", "B11"
 _NODATA = -10000
 # The 60 m bands are not part of the product.
 _ROLES = {native: role for native, role in SENTINEL2.items() if native not in ("B1", "B9", "B10")}
+_SYNTHETIC = "Synthetic scene: contains no satellite data"
 _ONE_DAY = timedelta(days=1)
 _LAST_RELATIVE_ORBIT = 233
 
@@ -163,6 +164,7 @@ def _with_metadata(granule: Granule, xml: XmlFile) -> Granule:
         sun=read_sun(xml, ("Mean_Value_List", "Sun_Angles"), ("Angles_Grids_List", "Sun_Angles_Grids")),
         orbit=_orbit(xml),
         cloud_cover=_cloud_cover(xml),
+        attribution=_SYNTHETIC if xml.text("AUTHORITY") == "SYNTHETIC" else granule.attribution,
     )
 
 
