@@ -19,7 +19,7 @@ W0, W1, W2, W3 = 111, 29, -9, -3
 BIAS = 9531
 LOWEST_FAST = -13705
 # Target pixels per segment of a row: the unit in which missing pixels send the work to the exact masked sums.
-SEGMENT = 64
+SEGMENT = 32
 
 
 @kernel("void(int16[:, ::1], int64, int64, int64, int16[:, ::1])")
@@ -36,6 +36,7 @@ def reduce_cubic_2(
     rows, columns = out.shape
     weights, sums = cubic_weights(2), _scratch(source.shape[1], columns, 2)
     marks, column_sums = _mark_segments(source, nodata), np.empty(source.shape[1], np.int32)
+    joined = np.zeros(marks.shape[1] + 2, np.uint8)
     for i in range(rows):
         first = 2 * (target_top + i) - 3 - top
         if first < 0 or first + 8 > source.shape[0] or columns < 5:
@@ -44,12 +45,12 @@ def reduce_cubic_2(
         _weigh_rows(source, first, column_sums)
         _weigh_columns(column_sums, out[i])
         _weigh_ends(column_sums, weights, out[i])
-        if not marks[first : first + 8].any():
-            continue
-        for j in range(0, columns, SEGMENT):
-            if _is_marked(marks, first, j // SEGMENT):
-                last = min(j + SEGMENT, columns)
-                _reduce_masked(source, top, target_top + i, j, last, weights, nodata, sums, out[i])
+        if _join_marks(marks, first, joined):
+            for s in range(marks.shape[1]):
+                # Windows reach a little into the neighbours.
+                if joined[s] or joined[s + 1] or joined[s + 2]:
+                    j, last = s * SEGMENT, min((s + 1) * SEGMENT, columns)
+                    _reduce_masked(source, top, target_top + i, j, last, weights, nodata, sums, out[i])
 
 
 @kernel("void(int16[:, ::1], int64, int64, int64, int64, int16[:, ::1])")
@@ -71,7 +72,7 @@ def reduce_cubic(
         _reduce_masked(source, top, target_top + i, 0, columns, weights, nodata, sums, out[i])
 
 
-@kernel("int32[::1](int64)")
+@kernel()
 def cubic_weights(factor: int) -> NDArray[np.int32]:
     """Weights of the 4 * factor source pixels around a target's centre, times 16 * factor**3 (a = -0.5)."""
     weights = np.empty(4 * factor, np.int32)
@@ -141,13 +142,15 @@ def _mark_segments(source: NDArray[np.int16], nodata: int) -> NDArray[np.uint8]:
 
 
 @kernel()
-def _is_marked(marks: NDArray[np.uint8], first: int, segment: int) -> bool:
-    """Whether any of the eight rows from `first` is marked in the segment or in its neighbours, which windows touch."""
+def _join_marks(marks: NDArray[np.uint8], first: int, joined: NDArray[np.uint8]) -> bool:
+    """The marks of the eight rows from `first`, with one more segment at either end; whether there are any."""
+    inner = joined[1:-1]
+    inner[:] = 0
     for i in range(first, first + 8):
-        for s in range(max(segment - 1, 0), min(segment + 2, marks.shape[1])):
-            if marks[i, s]:
-                return True
-    return False
+        row = marks[i]
+        for s in range(row.size):
+            inner[s] |= row[s]
+    return bool(inner.any())
 
 
 @kernel()
