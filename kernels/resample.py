@@ -445,3 +445,114 @@ def spread_row(
     """One row of `spread_coarse`."""
     for j in range(out.size):
         out[j] = coarse[row, columns[j]] if row >= 0 and columns[j] >= 0 else nodata
+
+
+@kernel("void(int16[:, ::1], int64, int64, int64, int64, int64, int64, int16[:, ::1])")
+def enlarge_bilinear(
+    source: NDArray[np.int16],
+    top: int,
+    left: int,
+    factor: int,
+    row: int,
+    column: int,
+    nodata: int,
+    out: NDArray[np.int16],
+) -> None:
+    """A band on pixels that are `factor` times (2 or more) as fine: bilinear between centres, missing pixels left out.
+
+    `source[0, 0]` is image pixel (`top`, `left`); it holds the two rows and columns around every target's centre that
+    the image has: beyond its edge the last ones repeat. `out[0, 0]` is pixel (`row`, `column`) of the fine grid. Rounded
+    half up; a target is `nodata` where the source pixel in which it lies is.
+    """
+    unit = 2 * factor
+    lefts, shares = _columns_between(source.shape[1], left, factor, column, out.shape[1])
+    down = np.empty(source.shape[1], np.int32)
+    for i in range(out.shape[0]):
+        place = 2 * (row + i) + 1 - factor
+        above, share = place // unit, place % unit
+        first = source[max(above - top, 0)]
+        second = source[min(above + 1 - top, source.shape[0] - 1)]
+        if _has(first, nodata) or _has(second, nodata):
+            own = first if share < factor else second
+            _blend_masked(first, second, own, unit, share, lefts, shares, nodata, out[i])
+            continue
+        for x in range(down.size):
+            down[x] = np.int32((unit - share) * first[x] + share * second[x])
+        if factor == 2:
+            _blend_quarters(down, lefts, shares, out[i])
+        else:
+            _blend(down, unit, lefts, shares, out[i])
+
+
+@kernel()
+def _columns_between(
+    width: int, left: int, factor: int, column: int, count: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """For each target column the source column left of its centre and the one right of it, and the share of the right."""
+    lefts, shares = np.empty((2, count), np.int32), np.empty(count, np.int32)
+    for j in range(count):
+        place = 2 * (column + j) + 1 - factor
+        before = place // (2 * factor) - left
+        lefts[0, j], lefts[1, j] = max(before, 0), min(before + 1, width - 1)
+        shares[j] = place % (2 * factor)
+    return lefts, shares
+
+
+@kernel()
+def _has(row: NDArray[np.int16], value: int) -> bool:
+    """Whether a number occurs in a row."""
+    wanted, found = np.int32(value), np.int32(0)
+    for x in range(row.size):
+        found |= np.int32(np.int32(row[x]) == wanted)
+    return found != 0
+
+
+@kernel()
+def _blend_quarters(
+    down: NDArray[np.int32], lefts: NDArray[np.int32], shares: NDArray[np.int32], out: NDArray[np.int16]
+) -> None:
+    """`_blend` for pixels twice as fine, where the division is a shift."""
+    for j in range(out.size):
+        total = np.int32((4 - shares[j]) * down[lefts[0, j]] + shares[j] * down[lefts[1, j]])
+        out[j] = np.int16(np.int32(total + 8) >> 4)
+
+
+@kernel()
+def _blend(
+    down: NDArray[np.int32],
+    unit: int,
+    lefts: NDArray[np.int32],
+    shares: NDArray[np.int32],
+    out: NDArray[np.int16],
+) -> None:
+    """A target row from the weighted sum of two source rows."""
+    whole = unit * unit
+    for j in range(out.size):
+        total = np.int64(unit - shares[j]) * down[lefts[0, j]] + np.int64(shares[j]) * down[lefts[1, j]]
+        out[j] = (2 * total + whole) // (2 * whole)
+
+
+@kernel()
+def _blend_masked(
+    first: NDArray[np.int16],
+    second: NDArray[np.int16],
+    own: NDArray[np.int16],
+    unit: int,
+    share: int,
+    lefts: NDArray[np.int32],
+    shares: NDArray[np.int32],
+    nodata: int,
+    out: NDArray[np.int16],
+) -> None:
+    """A target row of which some source pixels are missing; `own` is the source row in which it lies."""
+    for j in range(out.size):
+        total, weight = 0, 0
+        for side in range(2):
+            x = lefts[side, j]
+            across = shares[j] if side else unit - shares[j]
+            for value, down in ((first[x], unit - share), (second[x], share)):
+                counted = across * down if value != nodata else 0
+                total, weight = total + counted * np.int64(value), weight + counted
+        lies_in = lefts[0, j] if 2 * shares[j] < unit else lefts[1, j]
+        missing = own[lies_in] == nodata
+        out[j] = nodata if missing else (2 * total + weight) // (2 * weight)

@@ -88,10 +88,15 @@ class Chain:
     """Declared parameters."""
     grid: Grid | int = "coarsest"
     """Working grid: that of the coarsest or finest band that is read, or a pixel size in metres."""
-    halo: int = 0
-    """Rows and columns of neighbours that a strip needs."""
+    halo: int | Callable[[Any, Granule | None], int] = 0
+    """Rows and columns of neighbours that a strip needs, or a function of parameters and granule (None: in general)."""
     whole: bool = False
     """True where the function needs the whole tile at once."""
+    sample: Callable[..., Any] | None = None
+    """Before the survey, strip by strip from the top: `scene.settled` is what it gave back for the strip above (None at
+    first), and it gives back the same, grown. Inputs read in `sample` and again later are decoded twice."""
+    learn: Callable[..., Any] | None = None
+    """After the sample, once: from it, as `tile.settled`, to what the survey sees as `scene.settled`."""
     survey: Callable[..., Noted] | None = None
     """First step, strip by strip."""
     settle: Callable[..., Any] | None = None
@@ -137,6 +142,10 @@ class Chain:
     def inputs_for(self, parameters: Any, granule: Granule | None = None) -> tuple[Input, ...]:
         """Inputs with these parameters on this granule."""
         return tuple(self.inputs(parameters, granule) if callable(self.inputs) else self.inputs)
+
+    def halo_for(self, parameters: Any, granule: Granule | None = None) -> int:
+        """Neighbours that a strip needs with these parameters on this granule."""
+        return self.halo(parameters, granule) if callable(self.halo) else self.halo
 
     def gate_for(self, parameters: Any) -> tuple[str, ...]:
         """Mask meanings of the gate with these parameters."""
@@ -211,9 +220,11 @@ def _contradictions(chain: Chain) -> Iterator[str]:
         yield f"its version {chain.version!r} is not made of letters, digits and single . _ + - between them"
     if chain.settle and not chain.survey:
         yield "settle without survey"
+    if bool(chain.sample) != bool(chain.learn) or (chain.sample and not chain.survey):
+        yield "sample and learn go together, before a survey"
     if chain.whole and (chain.survey or chain.halo):
         yield "a whole-tile chain has neither survey nor halo"
-    if chain.halo < 0:
+    if isinstance(chain.halo, int) and chain.halo < 0:
         yield f"a halo of {chain.halo} pixels"
     if not chain.function.__doc__:
         yield "its function needs a docstring that says what it computes"

@@ -101,7 +101,10 @@ class _Course:
         self._done = 0
 
     def complete(self) -> Conclusion:
-        """Survey, settle, apply, conclude: those that the chain declares."""
+        """Sample, learn, survey, settle, apply, conclude: those that the chain declares."""
+        if self.chain.sample and self.chain.learn:
+            self._stream("sample", self._gather, self._grow)
+            self.settled = self._call(self.chain.learn, self._tileful({}))
         if self.chain.survey:
             noted = Totals()
             self._stream("survey", self._note, lambda strip, result: self._keep(result, noted))
@@ -120,7 +123,7 @@ class _Course:
             return [(0, rows)]
         finest = self.scenery.finest
         height = self.run.strip_rows or max(1, _SOURCE_ROWS // finest)
-        return strip_bounds(rows, height, self.chain.halo + (2 if finest > 1 else 0))
+        return strip_bounds(rows, height, self.scenery.halo + (2 if finest > 1 else 0))
 
     def _stream(
         self,
@@ -156,7 +159,18 @@ class _Course:
 
     def _advance(self) -> None:
         self._done += 1
-        self.run.progress(self._done / (len(self.strips) * (2 if self.chain.survey else 1)))
+        passes = 1 + bool(self.chain.survey) + bool(self.chain.sample)
+        self.run.progress(self._done / (len(self.strips) * passes))
+
+    def _gather(self, index: int, values: Mapping[str, NDArray[Any]]) -> Any:
+        sample = self.chain.sample
+        if sample is None:
+            raise BadParameters(f"chain {self.chain.name!r} has no sample")
+        return self._call(sample, self._scene(index, values))
+
+    def _grow(self, strip: Rows, grown: Any) -> Iterable[Future[None]]:
+        self.settled = grown
+        return ()
 
     def _note(self, index: int, values: Mapping[str, NDArray[Any]]) -> Noted:
         survey = self.chain.survey
@@ -212,6 +226,9 @@ class _Course:
             scenery.whole,
             self.settled,
             corner,
+            scenery.tags,
+            scenery.nodata,
+            scenery.available,
         )
 
     def _tileful(self, totals: Mapping[str, NDArray[np.int64]]) -> Tileful:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from thalweg.decoding import to_dn4
 from thalweg.inputs import NO_DATA, Band
-from thalweg.kernels.resample import reduce_cubic, reduce_cubic_2
+from thalweg.kernels.resample import enlarge_bilinear, reduce_cubic, reduce_cubic_2
 from thalweg.opened import OpenRaster, RowStream
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class MaskSource(NamedTuple):
 
     opened: OpenRaster
     """The codes."""
-    table: NDArray[np.uint8]
-    """Code to bit field of meanings."""
+    table: NDArray[Any]
+    """Code to bit field of meanings, uint8 or uint16."""
     enlarge: int = 1
     """Pixels of the chain's grid, across, in one of the mask."""
     reduce: int = 1
@@ -112,7 +113,7 @@ class BandFeed:
         factor, reach = self._factor, self._reach
         top = max(start * factor - reach, 0)
         stored = self._stream.rows(top, stop * factor + reach)
-        values = self._convert(stored)
+        values = decoded(self._band, self._file, self._opened, stored)
         if factor > 1:
             values = self._reduce(values, top, start, stop)
         nodata = np.nan if values.dtype.kind == "f" else NO_DATA
@@ -121,14 +122,6 @@ class BandFeed:
     def close(self) -> None:
         """As in `Feed`."""
         self._opened.close()
-
-    def _convert(self, stored: NDArray[Any]) -> NDArray[Any]:
-        if self._band.encoding == "stored":
-            return _as_int16(stored)
-        nodata = self._opened.nodata if self._band.nodata is None else self._band.nodata
-        if self._band.encoding == "counts":
-            return to_counts(stored, self._file, nodata)
-        return to_reflectance(stored, self._file, nodata)
 
     def _reduce(self, values: NDArray[Any], top: int, start: int, stop: int) -> NDArray[Any]:
         factor = self._factor
@@ -144,6 +137,54 @@ class BandFeed:
         return out
 
 
+class CoarseBandFeed:
+    """A spectral band on larger pixels than the chain's: enlarged by a whole factor, bilinearly or by the nearest."""
+
+    def __init__(
+        self, band: Band, file: BandFile, opened: OpenRaster, part: Part, times: int, halo: int
+    ) -> None:
+        self.name = band.name
+        self._band, self._file, self._opened = band, file, opened
+        self._part, self._times, self._halo = part, times, halo
+        rows, columns = part.grid.shape
+        self._top, last = self._around(part.row, part.row + rows, 0)
+        self._left, right = self._around(part.column, part.column + columns, 1)
+        window = (self._top, self._left, last - self._top, right - self._left)
+        self._stream = RowStream(opened, 2 * -(-halo // times) + 3, window)
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`: as `BandFeed` gives them."""
+        rows, columns = self._part.grid.shape
+        start, stop = max(first - self._halo, 0), min(last + self._halo, rows)
+        top, bottom = self._around(self._part.row + start, self._part.row + stop, 0)
+        stored = self._stream.rows(top - self._top, bottom - self._top)
+        values = decoded(self._band, self._file, self._opened, stored)
+        values = self._enlarge(values, top, start, (stop - start, columns))
+        nodata = np.nan if values.dtype.kind == "f" else NO_DATA
+        return pad_halo(values, nodata, first, last, self._halo, rows)
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        self._opened.close()
+
+    def _around(self, first: int, last: int, axis: int) -> tuple[int, int]:
+        """Lines of the file that the fine lines `first` to before `last` lie between."""
+        unit = 2 * self._times
+        before = (2 * first + 1 - self._times) // unit
+        after = (2 * last - 1 - self._times) // unit + 2
+        return max(before, 0), min(after, self._opened.grid.shape[axis])
+
+    def _enlarge(self, values: NDArray[Any], top: int, start: int, shape: tuple[int, int]) -> NDArray[Any]:
+        row, column, times = self._part.row + start, self._part.column, self._times
+        if self._band.enlarge == "nearest":
+            rows = np.arange(row, row + shape[0]) // times - top
+            columns = np.arange(column, column + shape[1]) // times - self._left
+            return np.ascontiguousarray(values[rows][:, columns])
+        out = np.empty(shape, np.int16)
+        enlarge_bilinear(values, top, self._left, times, row, column, NO_DATA, out)
+        return out
+
+
 class MaskFeed:
     """Meanings of the product's masks as a bit field; codes of several files are joined.
 
@@ -155,8 +196,8 @@ class MaskFeed:
         self._halo, self._rows = halo, part.grid.shape[0]
         self._sources = [(_codes(name, source, part, halo), source) for source in sources]
 
-    def rows(self, first: int, last: int) -> NDArray[np.uint8]:
-        """As in `Feed`: uint8, no bit set beyond the tile."""
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`: uint8 or uint16, no bit set beyond the tile."""
         start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
         bits = [_bits(codes, source, start, stop) for codes, source in self._sources]
         return pad_halo(reduce(or_, bits), 0, first, last, self._halo, self._rows)
@@ -172,9 +213,9 @@ def _codes(name: str, source: MaskSource, part: Part, halo: int) -> CodeFeed:
     return CodeFeed(name, source.opened, part.finer(source.reduce), source.enlarge, overlap=overlap)
 
 
-def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[np.uint8]:
+def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[Any]:
     factor = source.reduce
-    bits = source.table[codes.rows(start * factor, stop * factor)]
+    bits: NDArray[Any] = source.table[codes.rows(start * factor, stop * factor)]
     return bits if factor == 1 else reduce(or_, _phases(bits, factor))
 
 
@@ -220,6 +261,25 @@ class CodeFeed:
         return codes[skip : skip + stop - start, self._column : self._column + self._columns]
 
 
+class FinerFeed:
+    """A static layer on pixels several times as fine as the chain's: as many times the rows and columns."""
+
+    def __init__(
+        self, name: str, opened: OpenRaster, part: Part, times: int, halo: int, nodata: float
+    ) -> None:
+        self.name = name
+        self._times = times
+        self._codes = CodeFeed(name, opened, part.finer(times), 1, halo * times, nodata=nodata)
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `Feed`, every row and column several times."""
+        return self._codes.rows(first * self._times, last * self._times)
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        self._codes.close()
+
+
 class ArrayFeed:
     """An input that is held whole: a warped or a buffered static layer."""
 
@@ -237,6 +297,16 @@ class ArrayFeed:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def decoded(band: Band, file: BandFile, opened: OpenRaster, stored: NDArray[Any]) -> NDArray[Any]:
+    """Stored numbers of a band in the encoding that its declaration asks for."""
+    if band.encoding == "stored":
+        return _as_int16(stored)
+    nodata = opened.nodata if band.nodata is None else band.nodata
+    if band.encoding == "dn4":
+        return to_dn4(stored, file.raster, nodata)
+    return (to_counts if band.encoding == "counts" else to_reflectance)(stored, file, nodata)
 
 
 def to_counts(stored: NDArray[Any], file: BandFile, nodata: float | None) -> NDArray[np.int16]:

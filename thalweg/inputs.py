@@ -9,13 +9,17 @@ from thalweg.bands import ROLES
 from thalweg.errors import BadParameters
 from thalweg.masks import MEANINGS
 
-Encoding = Literal["reflectance", "counts", "stored"]
+Encoding = Literal["reflectance", "counts", "stored", "dn4"]
 """`reflectance`: float32, NaN where nodata. `counts`: int16, reflectance x quantification (10000, or 1000 where the
 product has that), offset of the product applied, -10000 where nodata. `stored`: int16 as in the file, nothing applied;
-a reduction takes -10000 for nodata, whatever the product says."""
+a reduction takes -10000 for nodata, whatever the product says. `dn4`: int16, reflectance x 10000 of every product,
+rounded half up in exact arithmetic and clipped to [-2000, 32767], -10000 where nodata."""
 
-Step = Literal["survey", "apply", "both"]
-"""Which step of a chain reads an input: chains without a survey have only `apply`."""
+Step = Literal["sample", "survey", "apply"]
+"""The passes of a chain over its strips: chains without a sample and a survey have only `apply`."""
+
+Steps = Step | Literal["both"] | tuple[Step, ...]
+"""In which passes an input is read; `both` is survey and apply."""
 
 NO_DATA = -10000
 """Nodata of the encoding `counts`."""
@@ -39,8 +43,10 @@ class Band:
     """How a finer band comes to the chain's grid; `nearest` takes the upper left pixel of each block."""
     nodata: int | None = None
     """Stored number that means nodata, where the user overrules the product."""
-    step: Step = "both"
+    step: Steps = "both"
     """When it is read; `both` in a chain with a survey costs a second decode."""
+    enlarge: Literal["bilinear", "nearest"] | None = None
+    """How a coarser band comes to the chain's grid; None: it is refused."""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -49,6 +55,8 @@ class Band:
             raise BadParameters(
                 f"band {self.role!r}: cubic reduction is exact on integers only; ask for counts"
             )
+        if self.enlarge == "bilinear" and self.encoding == "reflectance":
+            raise BadParameters(f"band {self.role!r}: enlarged bilinearly it is exact on integers only; ask for dn4")
 
     @property
     def name(self) -> str:
@@ -58,23 +66,28 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A bit field per pixel: bit i says whether meaning i holds."""
+    """A bit field per pixel: bit i says whether meaning i, or one of group i, holds."""
 
     name: str
-    """Attribute of the scene that holds the bits, uint8."""
-    meanings: tuple[str, ...]
-    """At most eight of `thalweg.masks.MEANINGS`, from bit 0."""
+    """Attribute of the scene that holds the bits: uint8, or uint16 where there are more than eight."""
+    meanings: tuple[str | tuple[str, ...], ...]
+    """At most sixteen of `thalweg.masks.MEANINGS`, or groups of them, from bit 0; an empty group is a bit never set."""
     required: bool = True
     """True where at least one meaning must be known to the product."""
-    step: Step = "both"
+    step: Steps = "both"
     """When it is read."""
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.meanings) - set(MEANINGS))
-        if unknown or not 1 <= len(self.meanings) <= 8:
+        unknown = sorted({meaning for group in self.groups for meaning in group} - set(MEANINGS))
+        if unknown or not 1 <= len(self.meanings) <= 16 or not any(self.groups):
             raise BadParameters(
-                f"mask {self.name!r}: 1 to 8 of these meanings: {', '.join(MEANINGS)}; not {unknown}"
+                f"mask {self.name!r}: 1 to 16 of these meanings: {', '.join(MEANINGS)}; not {unknown}"
             )
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The meanings of each bit."""
+        return tuple((group,) if isinstance(group, str) else group for group in self.meanings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ class Codes:
     """Which mask file."""
     required: bool = True
     """False where the chain can do without."""
-    step: Step = "both"
+    step: Steps = "both"
     """When it is read."""
 
 
@@ -113,8 +126,14 @@ class Static:
     """Smallest and largest stored value that is data; others do not enter a warp."""
     burn: int = 1
     """Value given to the polygons of a vector file."""
-    step: Step = "both"
+    finer: int = 1
+    """Pixels of the layer, across, in one of the chain's grid: a strip brings that many times its rows and columns."""
+    step: Steps = "both"
     """When it is read."""
+
+    def __post_init__(self) -> None:
+        if self.finer > 1 and self.whole:
+            raise BadParameters(f"static layer {self.role!r}: finer layers come in strips, not whole")
 
     @property
     def name(self) -> str:
@@ -123,3 +142,10 @@ class Static:
 
 
 Input = Band | Mask | Codes | Static
+
+
+def is_read_in(declared: Input, step: str) -> bool:
+    """True where a pass of the chain reads an input."""
+    if declared.step == "both":
+        return step in ("survey", "apply")
+    return step in (declared.step if isinstance(declared.step, tuple) else (declared.step,))

@@ -76,6 +76,11 @@ class OpenRaster:
         return self.raster.path
 
     @property
+    def tags(self) -> dict[str, str]:
+        """What the file says about itself, tag to text."""
+        return dict(self.dataset.tags())
+
+    @property
     def block_rows(self) -> int:
         """Rows of a block: reading whole blocks decodes each once."""
         return int(self.dataset.block_shapes[self.raster.band - 1][0])

@@ -53,9 +53,15 @@ class Scene:
     whole: Mapping[str, WholeLayer] = field(default_factory=dict)
     """Static layers that the chain declared whole, by role."""
     settled: Any = None
-    """What the chain's settle step gave back."""
+    """What the chain's learn or settle step gave back; in the sample step, what that gave for the strip above."""
     corner: tuple[int, int] = (0, 0)
     """Row and column of the tile's own corner in this grid: negative or 0; not 0 where only a part is processed."""
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Name of a static layer to the tags of its file."""
+    nodata: Mapping[str, float | None] = field(default_factory=dict)
+    """Name of a static layer, or of codes, to the stored number that means nodata."""
+    available: frozenset[str] = frozenset()
+    """Names of all inputs that are there, in whichever step they are read."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -99,6 +105,6 @@ class Tileful:
     available: frozenset[str] = frozenset()
     """Names of all inputs that the granule and the static layers hold."""
     settled: Any = None
-    """What the settle step gave back; None in that step."""
+    """What the step before gave back: the sample for learn, the model for settle, its own result for conclude."""
     corner: tuple[int, int] = (0, 0)
     """As in `Scene`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil, floor, isfinite
@@ -13,11 +13,22 @@ from rasterio.errors import CRSError, RasterioError
 
 from thalweg.bands import PIXELS
 from thalweg.errors import BadInput, BadParameters, UsageError
-from thalweg.feed import ArrayFeed, BandFeed, CodeFeed, Feed, MaskFeed, MaskSource, Part, ratio
+from thalweg.feed import (
+    ArrayFeed,
+    BandFeed,
+    CoarseBandFeed,
+    CodeFeed,
+    Feed,
+    FinerFeed,
+    MaskFeed,
+    MaskSource,
+    Part,
+    ratio,
+)
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
-from thalweg.inputs import Band, Codes, Input, Mask, Static
+from thalweg.inputs import Band, Codes, Input, Mask, Static, is_read_in
 from thalweg.opened import OpenRaster, open_raster
 from thalweg.raster import Raster
 from thalweg.scene import WholeLayer
@@ -47,8 +58,10 @@ class Scenery:
     """Of which granule."""
     part: Part
     """What is processed, on which grid."""
+    halo: int = 0
+    """Rows and columns of neighbours that a strip needs."""
     bands: dict[str, tuple[Band, BandFile, OpenRaster, int]] = field(default_factory=dict)
-    """Name to declaration, file, opened raster and reduction factor."""
+    """Name to declaration, file, opened raster and reduction factor: below 0, by how much it is enlarged."""
     masks: dict[str, tuple[Mask, list[MaskSource]]] = field(default_factory=dict)
     """Name to declaration and opened mask files."""
     codes: dict[str, tuple[Codes, OpenRaster, int]] = field(default_factory=dict)
@@ -59,6 +72,10 @@ class Scenery:
     """Static layers that are held whole."""
     static_files: dict[str, Path] = field(default_factory=dict)
     """Role to file, for identity and provenance."""
+    tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Name of a static layer or of codes to the tags of its file."""
+    nodata: dict[str, float | None] = field(default_factory=dict)
+    """Name of a static layer or of codes to the stored number that means nodata."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Scenery:
@@ -84,40 +101,48 @@ class Scenery:
 
     def feeds(self, step: str) -> list[Feed]:
         """Feeds of the inputs that a step reads."""
-        halo, part = self.chain.halo, self.part
+        halo, part = self.halo, self.part
         feeds: list[Feed] = []
         for band, file, opened, factor in self.bands.values():
-            if _is_read_in(band, step):
-                feeds.append(BandFeed(band, file, opened, part, factor, halo))
+            if is_read_in(band, step):
+                if factor < 0:
+                    feeds.append(CoarseBandFeed(band, file, opened, part, -factor, halo))
+                else:
+                    feeds.append(BandFeed(band, file, opened, part, factor, halo))
         for mask, sources in self.masks.values():
-            if _is_read_in(mask, step):
+            if is_read_in(mask, step):
                 feeds.append(MaskFeed(mask.name, sources, part, halo))
         for codes, opened, factor in self.codes.values():
-            if _is_read_in(codes, step):
+            if is_read_in(codes, step):
                 feeds.append(CodeFeed(codes.name, opened, part, factor, halo))
         for static, layer, place in self.statics.values():
-            if _is_read_in(static, step):
+            if is_read_in(static, step):
                 feeds.append(self._static_feed(static, layer, place))
         return feeds
 
     def gate_feed(self, meanings: Iterable[str]) -> MaskFeed | None:
         """A feed of the mask meanings that make a pixel unusable, or None where the product knows none of them."""
-        sources = self._mask_sources(tuple(meanings))
+        sources = self._mask_sources((tuple(meanings),))
         return MaskFeed("gate", sources, self.part, 0) if sources else None
 
     def _static_feed(self, static: Static, layer: OpenRaster | WholeLayer, place: Part) -> Feed:
-        halo = self.chain.halo
+        halo = self.halo
         if isinstance(layer, OpenRaster):
             nodata = 0 if layer.nodata is None else layer.nodata
+            if static.finer > 1:
+                return FinerFeed(static.name, layer, place, static.finer, halo, nodata)
             return CodeFeed(static.name, layer, place, 1, halo, nodata=nodata)
         return ArrayFeed(static.name, layer.within(self.part.grid), layer.nodata, halo)
 
     def _add_band(self, band: Band, file: BandFile, opened: OpenRaster) -> None:
         work = self.part.whole
         factor = ratio(opened.grid, work)
+        if factor is None and band.enlarge and (times := _factors(opened.grid, work)):
+            factor = -times[0]
         if factor is None:
             raise self._disagree(opened, "02", f"its pixels are not a whole fraction of {work.resolution:g}")
-        self._check_place(opened, factor)
+        if factor > 0:
+            self._check_place(opened, factor)
         if self.granule.format in PROMISING and opened.dtype.startswith("float"):
             raise BadInput(
                 f"{opened.path}: holds {opened.dtype}; bands of a {self.granule.format} product are integers"
@@ -145,11 +170,12 @@ class Scenery:
         )
 
     def _add_mask(self, mask: Mask) -> None:
-        sources = self._mask_sources(mask.meanings)
+        sources = self._mask_sources(mask.groups)
         if sources:
             self.masks[mask.name] = (mask, sources)
         elif mask.required:
-            raise self.granule.missing(mask.meanings[0], self.chain.name)
+            first = next(meaning for group in mask.groups for meaning in group)
+            raise self.granule.missing(first, self.chain.name)
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
@@ -158,16 +184,18 @@ class Scenery:
             if reduce > 1:
                 raise self._disagree(opened, "02", "it is finer, and codes cannot be joined")
             self.codes[codes.name] = (codes, opened, enlarge)
+            self.nodata[codes.name] = opened.nodata
         elif codes.required:
             raise self.granule.missing(codes.meaning, self.chain.name)
 
-    def _mask_sources(self, meanings: tuple[str, ...]) -> list[MaskSource]:
+    def _mask_sources(self, groups: tuple[tuple[str, ...], ...]) -> list[MaskSource]:
         masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
+        meanings = [meaning for group in groups for meaning in group]
         kinds = {mask.kind: None for meaning in meanings for mask in masks if meaning in mask.legend}
         sources = []
         for kind in kinds:
             file, opened, *factors = self._fitting([mask for mask in masks if mask.kind == kind])
-            sources.append(MaskSource(opened, _table(file, meanings, opened), *factors))
+            sources.append(MaskSource(opened, _table(file, groups, opened), *factors))
         return sources
 
     def _fitting(self, files: Sequence[MaskFile]) -> tuple[MaskFile, OpenRaster, int, int]:
@@ -197,8 +225,12 @@ class Scenery:
                 raise layers.missing(static.role, tile, self.chain.name)
             return
         layer, place = self._open_static(static, path)
+        self.nodata[static.role] = layer.nodata
         if isinstance(layer, OpenRaster):
             self.open(layer)
+            self.tags[static.role] = layer.tags
+            if static.finer > 1 and layer.dtype != static.dtype:
+                raise BadInput(f"{path}: static layer {static.role!r} is {layer.dtype}, not {static.dtype}")
             if static.whole or layer.dtype != static.dtype:
                 layer = read_whole(static, layer)
         if isinstance(layer, WholeLayer):
@@ -210,13 +242,13 @@ class Scenery:
 
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
         """The layer and the part of it that is processed: all of it where it holds just the user's box."""
-        part = self.part
+        part, times = self.part, static.finer
         if part.grid is not part.whole and not is_vector(path):
             opened = open_raster(Raster(path))
             opened.close()
-            if opened.grid.equals(part.grid):
+            if opened.grid.equals(part.grid.finer(times)):
                 part = Part(part.grid, 0, 0, part.grid)
-        return open_static(static, path, part.whole, self.chain.name), part
+        return open_static(static, path, part.whole.finer(times), self.chain.name), part
 
 
 def open_scenery(
@@ -233,7 +265,8 @@ def open_scenery(
         bands = _open_bands(chain, granule, inputs, stack)
         grid = working_grid(chain, bands)
         _check_tile(granule, grid, bands)
-        scenery = Scenery(chain, granule, _part(grid, box), _stack=stack.pop_all())
+        halo = chain.halo_for(parameters, granule)
+        scenery = Scenery(chain, granule, _part(grid, box), halo, _stack=stack.pop_all())
     try:
         _check_sizes(granule, bands)
         for band, file, opened in _reference_first(bands, grid):
@@ -401,14 +434,11 @@ def _factors(mask: Grid, work: Grid) -> tuple[int, int] | None:
     return (1, reduce) if reduce is not None and work.finer(reduce).equals(mask) else None
 
 
-def _table(file: MaskFile, meanings: tuple[str, ...], opened: OpenRaster) -> NDArray[np.uint8]:
+def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRaster) -> NDArray[Any]:
     size = 256 if opened.dtype in ("uint8", "int8") else 65536
-    table = np.zeros(size, np.uint8)
-    for bit, meaning in enumerate(meanings):
-        if meaning in file.legend:
-            table |= file.legend[meaning].table(size).astype(np.uint8) << np.uint8(bit)
+    table = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
+    for bit, group in enumerate(groups):
+        for meaning in group:
+            if meaning in file.legend:
+                table |= file.legend[meaning].table(size).astype(table.dtype) << table.dtype.type(bit)
     return table
-
-
-def _is_read_in(declared: Input, step: str) -> bool:
-    return declared.step in (step, "both")

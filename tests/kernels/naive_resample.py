@@ -72,3 +72,28 @@ def coarse_line_lis(i: int, axis: int, shape: tuple[int, int], coarse: tuple[int
     extent = math.trunc(length / p + 0.5) * p
     line = math.floor((i + 0.5) * (extent / shape[axis]) / (length / coarse[axis]))
     return -1 if line >= coarse[axis] else line
+
+
+def enlarge_bilinear(image: Array, factor: int, nodata: int) -> Array:
+    """`image` on pixels `factor` times as fine: bilinear between centres, missing pixels left out, edges repeated."""
+    rows, columns = (size * factor for size in image.shape)
+    out = np.empty((rows, columns), np.int16)
+    for i, j in np.ndindex(rows, columns):
+        around = [
+            (image[y, x], down * across)
+            for y, down in _beside(i, factor, image.shape[0])
+            for x, across in _beside(j, factor, image.shape[1])
+            if image[y, x] != nodata
+        ]
+        total = sum((weight * int(value) for value, weight in around), Fraction(0))
+        missing = image[i // factor, j // factor] == nodata
+        out[i, j] = nodata if missing else math.floor(total / sum(w for _, w in around) + HALF)
+    return out
+
+
+def _beside(target: int, factor: int, size: int) -> list[tuple[int, Fraction]]:
+    """The two source lines between whose centres a target's centre lies, and their weights."""
+    centre = (target + HALF) / factor - HALF
+    before = math.floor(centre)
+    share = centre - before
+    return [(max(before, 0), 1 - share), (min(before + 1, size - 1), share)]

@@ -150,3 +150,39 @@ def test_spread_coarse_leaves_lines_without_source_missing() -> None:
     rows, columns = np.array([0, 1, -1], np.int32), np.array([1, 1, -1, 0], np.int32)
     resample.spread_coarse(coarse, rows, columns, NODATA, out)
     assert out.tolist() == [[2, 2, NODATA, 1], [4, 4, NODATA, 3], [NODATA] * 4]
+
+
+def enlarge_strips(image: np.ndarray, factor: int, height: int, left: int, width: int) -> np.ndarray:
+    """`width` fine columns from `left` of `image` enlarged strip by strip, each with the rows that its centres need."""
+    rows = image.shape[0] * factor
+    out = np.empty((rows, width), np.int16)
+    columns = slice(
+        max((2 * left + 1 - factor) // (2 * factor), 0), (2 * (left + width) - 1 - factor) // (2 * factor) + 2
+    )
+    for top in range(0, rows, height):
+        stop = min(top + height, rows)
+        first = max((2 * top + 1 - factor) // (2 * factor), 0)
+        last = (2 * stop - 1 - factor) // (2 * factor) + 2
+        source = np.ascontiguousarray(image[first:last, columns])
+        resample.enlarge_bilinear(source, first, columns.start, factor, top, left, NODATA, out[top:stop])
+    return out
+
+
+@given(images(COUNTS, 1, 6), st.integers(2, 5), st.integers(1, 7), st.data())
+def test_enlarging_equals_exact_fractions_in_any_strips(
+    image: np.ndarray, factor: int, height: int, data: st.DataObject
+) -> None:
+    left = data.draw(st.integers(0, image.shape[1] * factor - 1))
+    width = data.draw(st.integers(1, image.shape[1] * factor - left))
+    found = enlarge_strips(image, factor, height, left, width)
+    whole = naive.enlarge_bilinear(image, factor, NODATA)
+    np.testing.assert_array_equal(found, whole[:, left : left + width])
+
+
+@given(st.integers(-2000, 32767), st.integers(2, 4))
+def test_a_flat_band_stays_flat_where_it_is_enlarged(value: int, factor: int) -> None:
+    image = np.full((3, 4), value, np.int16)
+    image[0, 0] = NODATA
+    found = enlarge_strips(image, factor, 2, 0, 4 * factor)
+    assert set(found[factor:].ravel().tolist()) == {value}
+    assert (found[:factor, :factor] == NODATA).all()
