@@ -460,13 +460,14 @@ def fmask_of_roles(roles: Words, fmask: Bytes) -> None:
 
 
 @kernel()
-def _difference_row(first: Elevations, second: Elevations, scale: float, out: Numbers) -> None:
+def difference_row(first: Elevations, second: Elevations, scale: float, out: Numbers) -> None:
+    """`scale` times the differences of two rows."""
     for j in range(out.size):
         out[j] = scale * (np.float64(first[j]) - np.float64(second[j]))
 
 
 @kernel()
-def _rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
+def rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
     """Rise eastwards over two pixels, doubled where only one neighbour exists; pixel 0 stands at `column`."""
     last = here.size - 1
     first, stop = max(0, 1 - column), min(east.size, last - column)
@@ -475,11 +476,11 @@ def _rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
             here[column + first + 1 : column + stop + 1],
             here[column + first - 1 : column + stop - 1],
         )
-        _difference_row(eastern, western, 1.0, east[first:stop])
+        difference_row(eastern, western, 1.0, east[first:stop])
     if column == 0 and last > 0:
-        _difference_row(here[1:2], here[0:1], 2.0, east[0:1])
+        difference_row(here[1:2], here[0:1], 2.0, east[0:1])
     if column + east.size > last > 0:
-        _difference_row(here[last:], here[last - 1 : last], 2.0, east[east.size - 1 :])
+        difference_row(here[last:], here[last - 1 : last], 2.0, east[east.size - 1 :])
 
 
 @kernel()
@@ -503,8 +504,8 @@ def _light(dem: Elevations, top: int, left: int, sun: Numbers, lit: Bytes) -> No
         row = top + i
         above, below = max(row - 1, 0), min(row + 1, last)
         vertical, columns = 2.0 if below - above == 1 else 1.0, slice(left, left + width)
-        _rise_east_row(dem[row], left, east)
-        _difference_row(dem[below, columns], dem[above, columns], vertical, south)
+        rise_east_row(dem[row], left, east)
+        difference_row(dem[below, columns], dem[above, columns], vertical, south)
         _light_row(east, south, sun, lit[i])
 
 
