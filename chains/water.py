@@ -81,7 +81,7 @@ def role_meanings(parameters: Water, granule: Granule | None) -> tuple[tuple[str
 
 def water_inputs(parameters: Water, granule: Granule | None) -> Sequence[Input]:
     """Six bands on the grid of the finest, mask roles, and the static layers that the detectors and cuts want."""
-    learns = bool(learners(parameters))
+    learns = learners(parameters)
     step: Any = "apply" if parameters.exact else ("sample", "survey") if learns else "survey"
     inputs: list[Input] = [
         Band(
@@ -98,7 +98,7 @@ def water_inputs(parameters: Water, granule: Granule | None) -> Sequence[Input]:
     inputs.append(Mask("roles", role_meanings(parameters, granule), required=masks_are_due, step=everywhere))
     more = [entry for name in parameters.chosen for entry in DETECTORS[name].inputs(parameters, granule)]
     if not parameters.exact:
-        more += archive_inputs(parameters, step)
+        more += archive_inputs(parameters, learns)
     if parameters.profile == DSWX or parameters.slope_cut_deg is not None:
         more.append(dem_input(parameters))
     return [*inputs, *{entry.name: entry for entry in more}.values()]
@@ -114,14 +114,23 @@ def band_roles(parameters: Water, granule: Granule | None) -> tuple[str, ...]:
     return (*visible, "nir" if wide or narrow_only else "nir08", *swir)
 
 
-def archive_inputs(parameters: Water, step: Any) -> list[Input]:
-    """Water occurrence and height above drainage; the height is required where water is cut by it."""
-    warp = parameters.aux_resample
-    is_cut = parameters.hand_cut_m is not None
-    return [
-        Static("gsw_occurrence", required=False, warp="nearest", allow_warp=warp, valid=(0, 100), step=step),
-        Static("hand", "float32", required=is_cut, warp="bilinear", allow_warp=warp, step=step),
+def archive_inputs(parameters: Water, learns: Sequence[str]) -> list[Input]:
+    """Water occurrence, and height above drainage where land is taught or water is cut by it (then it is required)."""
+    warp, taught, is_cut = parameters.aux_resample, "forest" in learns, parameters.hand_cut_m is not None
+    steps: Any = (("sample",) if taught else ()) + (("survey",) if is_cut else ())
+    found: list[Input] = [
+        Static(
+            "gsw_occurrence",
+            required=False,
+            warp="nearest",
+            allow_warp=warp,
+            valid=(0, 100),
+            step=("sample", "survey") if taught else "survey",
+        )
     ]
+    if steps:
+        found.append(Static("hand", "float32", required=is_cut, warp="bilinear", allow_warp=warp, step=steps))
+    return found
 
 
 def water_gate(parameters: Water) -> Sequence[str]:
@@ -237,14 +246,22 @@ def apply(scene: Scene, parameters: Water) -> Strip:
     detector = settled.learnt.detector
     first = max(scene.rows[0] - halo_of(parameters, scene.granule), 0)
     roles = roles_of(scene, parameters)[scene.rows[0] - first : scene.rows[1] - first]
-    water, reason = np.empty(scene.shape, np.uint8), np.empty(scene.shape, np.uint16)
-    on_all = np.uint16(1 << 10 if settled.learnt.untrained else 0)
-    by = np.uint16(masked_by(parameters, detector))
-    decision.write(scene.prob, np.ascontiguousarray(scene.state), roles, by, on_all, water, reason)
-    seen = water != decision.UNDECIDED
-    source = seen.astype(np.uint8) * np.uint8(source_bits(scene.granule))
-    layers = {"water": water, "prob": scene.prob, "source": source, "reason": reason}
-    return Strip(layers, _totals(seen, water == 1))
+    water, source, reason = (np.empty(scene.shape, dtype) for dtype in (np.uint8, np.uint8, np.uint16))
+    counts = decision.write(
+        scene.prob,
+        scene.state,
+        roles,
+        np.uint16(masked_by(parameters, detector)),
+        np.uint16(decision.NO_TRAINING if settled.learnt.untrained else 0),
+        np.uint8(source_bits(scene.granule)),
+        water,
+        source,
+        reason,
+    )
+    return Strip(
+        {"water": water, "prob": scene.prob, "source": source, "reason": reason},
+        {name: np.array(count) for name, count in zip(("valid", "water"), counts, strict=True)},
+    )
 
 
 def exact_strip(scene: Scene, parameters: Water) -> Strip:

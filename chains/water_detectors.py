@@ -121,25 +121,23 @@ def existing(scene: Scene, name: str, times: int = 1) -> NDArray[Any]:
 
 def roles_of(scene: Scene, parameters: Water) -> NDArray[np.uint16]:
     """Mask roles of a strip with its neighbours, clouds grown where the parameters ask for it."""
-    if "roles" in scene:
-        roles = existing(scene, "roles").astype(np.uint16)
-    else:
+    if "roles" not in scene:
         halo = halo_of(parameters, scene.granule)
         first, last = max(scene.rows[0] - halo, 0), min(scene.rows[1] + halo, scene.grid.shape[0])
         return np.zeros((last - first, scene.grid.shape[1]), np.uint16)
+    roles = existing(scene, "roles")
     radius = float(parameters.mask_dilate_px**2)
     if radius:
-        _grow(roles, water.CLOUD, radius)
-        _grow(roles, water.CLOUD_SHADOW, radius)
+        roles = _grown(_grown(roles, water.CLOUD, radius), water.CLOUD_SHADOW, radius)
     if parameters.detector == "wofs" and scene.granule.format == "landsat":
-        _grow(roles, water.CLOUD_SHADOW, LANDSAT_DISC)
+        roles = _grown(roles, water.CLOUD_SHADOW, LANDSAT_DISC)
     return roles
 
 
-def _grow(roles: NDArray[np.uint16], bit: int, squared_radius: float) -> None:
+def _grown(roles: NDArray[np.uint16], bit: int, squared_radius: float) -> NDArray[np.uint16]:
     grown = np.empty(roles.shape, np.uint8)
     wofs.dilate(((roles & bit) != 0).astype(np.uint8), squared_radius, grown)
-    roles |= grown.astype(np.uint16) * np.uint16(bit)
+    return roles | grown.astype(np.uint16) * np.uint16(bit)
 
 
 def halo_of(parameters: Water, granule: Granule | None) -> int:
@@ -155,8 +153,8 @@ def make_block(scene: Scene, parameters: Water) -> Block:
         existing(scene, name) for name in ("blue", "green", "red", nir, "swir16", "swir22")
     )
     bands = (blue, green, red, infrared, swir1, swir2)
-    roles = roles_of(scene, parameters)
-    water.mark_invalid(bands, NO_DATA, roles)
+    roles = np.empty(blue.shape, np.uint16)
+    water.mark_invalid(bands, NO_DATA, roles_of(scene, parameters), roles)
     tests = np.empty(roles.shape, np.uint8)
     samples.spectral_tests(bands, parameters.limits().as_array(), tests)
     first = max(scene.rows[0] - halo_of(parameters, scene.granule), 0)
@@ -255,22 +253,20 @@ def fmask_of(block: Block) -> tuple[NDArray[np.uint8], int]:
 
 
 def land_of(block: Block) -> NDArray[np.uint8]:
-    """LAND of a block, 255 everywhere where it is off."""
-    land = np.full(block.shape, 255, np.uint8)
-    if block.parameters.dswx_land:
-        year = map_year(block.scene.tags.get("worldcover", {})) - 2000
-        dswx.land_classes(block.layer("worldcover", 3), block.layer("cgls"), year, land)
+    """LAND of a block."""
+    land = np.empty(block.shape, np.uint8)
+    year = map_year(block.scene.tags.get("worldcover", {})) - 2000
+    dswx.land_classes(block.layer("worldcover", 3), block.layer("cgls"), year, land)
     return land
 
 
 def lit_of(block: Block) -> NDArray[np.uint8]:
-    """SHAD of a block, 1 everywhere where it is off."""
-    lit = np.ones(block.shape, np.uint8)
-    if block.parameters.dswx_shad:
-        sun = sun_of(block.scene.granule)
-        heights, top, left = relief(block.scene, block.first, block.first + block.shape[0])
-        pixel = block.scene.grid.resolution
-        dswx.light(heights, top, left, lit, zenith=sun.zenith, azimuth=sun.azimuth, pixel=pixel)
+    """SHAD of a block."""
+    lit = np.empty(block.shape, np.uint8)
+    sun = sun_of(block.scene.granule)
+    heights, top, left = relief(block.scene, block.first, block.first + block.shape[0])
+    pixel = block.scene.grid.resolution
+    dswx.light(heights, top, left, lit, zenith=sun.zenith, azimuth=sun.azimuth, pixel=pixel)
     return lit
 
 
@@ -286,26 +282,40 @@ def map_year(tags: Mapping[str, str]) -> int:
 
 
 def classify(
-    block: Block, names: Sequence[str], land: NDArray[np.uint8], lit: NDArray[np.uint8], diag: Any = None
+    block: Block,
+    names: Sequence[str],
+    land: NDArray[np.uint8] | None,
+    lit: NDArray[np.uint8] | None,
+    diag: NDArray[np.uint16] | None = None,
 ) -> NDArray[np.uint8]:
-    """Layers of DSWx-HLS of a block, uint8 (layers, h, w), and DIAG into `diag` where it is given."""
-    ground = np.empty(block.shape, np.uint8)
-    is_land = block.layer("ocean_land") if block.parameters.ocean_mask else np.ones(block.shape, np.uint8)
-    dswx.mark_ground(land, lit, is_land, ground)
+    """Layers of DSWx-HLS of a block, uint8 (layers, h, w), and DIAG into `diag`; LAND or SHAD of None are off."""
     fmask, fill = fmask_of(block)
     layers = np.empty((len(names), *block.shape), np.uint8)
+    ground = ground_of(block, land, lit)
     dswx.classify(block.bands, fmask, ground, names, layers, diag, dswx_rules(block.parameters, fill))
     return layers
 
 
+def ground_of(
+    block: Block, land: NDArray[np.uint8] | None, lit: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
+    """What DSWx-HLS must know of the ground; None: off."""
+    if land is None and lit is None and not block.parameters.ocean_mask:
+        return np.full(block.shape, dswx.PLAIN, np.uint8)
+    ones, ground = np.ones(block.shape, np.uint8), np.empty(block.shape, np.uint8)
+    is_land = block.layer("ocean_land") if block.parameters.ocean_mask else ones
+    classes = np.full(block.shape, 255, np.uint8) if land is None else land
+    dswx.mark_ground(classes, ones if lit is None else lit, is_land, ground)
+    return ground
+
+
 def predict_dswx(block: Block, _model: None = None) -> Predicted:
     """Nominal percentages of the classes of DSWx-HLS."""
-    prob, wtr = classify(block, ("PROB", "WTR"), land_of(block), lit_of(block))
-    own = np.zeros(block.shape, np.uint8)
-    own[wtr == 252] |= np.uint8(water.OWN_SNOW)
-    own[wtr == 254] |= np.uint8(water.OWN_OCEAN)
-    own[wtr == 255] |= np.uint8(water.OWN_INVALID)
-    prob[own != 0] = water.UNDECIDED
+    land = land_of(block) if block.parameters.dswx_land else None
+    lit = lit_of(block) if block.parameters.dswx_shad else None
+    prob, wtr = classify(block, ("PROB", "WTR"), land, lit)
+    own = np.empty(block.shape, np.uint8)
+    water.own_of_dswx(wtr, prob, own)
     return Predicted(prob, own, 0)
 
 
@@ -337,15 +347,23 @@ def predict_wofs(block: Block, _model: None = None) -> Predicted:
     """90 % where the tree of WOfS says water, 10 % elsewhere."""
     prob = np.empty(block.shape, np.uint8)
     wofs.observe(block.bands, _wofs_table(90, 10), prob)
-    flags = wofs_terrain(block)
-    own = ((flags & wofs.LOW_SUN) != 0).astype(np.uint8) * np.uint8(water.OWN_SUN)
-    own |= ((flags & wofs.STEEP) != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
-    if block.parameters.slope_cut_deg is not None:
-        steep = np.zeros(block.shape, np.uint8)
-        mark_ground_steep(block.scene, block.first, steep, block.parameters.slope_cut_deg)
-        own |= (steep != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
+    own = wofs_masks(block)
     prob[own != 0] = water.UNDECIDED
     return Predicted(prob, own, 0)
+
+
+def wofs_masks(block: Block) -> NDArray[np.uint8]:
+    """Grazing sun and steep slopes, where they are asked for, in the bits ``OWN_``."""
+    parameters, own = block.parameters, np.zeros(block.shape, np.uint8)
+    if parameters.wofs_terrain:
+        flags = wofs_terrain(block)
+        own |= ((flags & wofs.LOW_SUN) != 0).astype(np.uint8) * np.uint8(water.OWN_SUN)
+        own |= ((flags & wofs.STEEP) != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
+    if parameters.slope_cut_deg is not None:
+        steep = np.zeros(block.shape, np.uint8)
+        mark_ground_steep(block.scene, block.first, steep, parameters.slope_cut_deg)
+        own |= (steep != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
+    return own
 
 
 def mark_ground_steep(scene: Scene, first: int, ground: NDArray[np.uint8], max_slope: float) -> None:

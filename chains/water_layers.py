@@ -190,7 +190,8 @@ def water_names(granule: Granule, parameters: Water, version: str, available: fr
         raise BadInput(
             f"{granule.path}: the product's name {product!r} does not fit {parameters.name_pattern!r}",
             id="E_NAME",
-            advice="Call the site by a letter, then letters, digits and hyphens, 32 at most; or set water.name_pattern.",
+            advice="Call the site by a letter, then letters, digits and hyphens, 32 at most; or set "
+            "water.name_pattern.",
         )
     if parameters.profile == DSWX:
         return Names(product, _dswx_files(granule, number.replace("-", ".")))

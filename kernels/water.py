@@ -8,12 +8,12 @@ reasons (`OWN`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.dswx import difference_row, rise_east_row
+from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.samples import MAY_BE_WATER, SNOW_LIKE
 from thalweg.kernels.wofs import dilate
@@ -67,70 +67,76 @@ Reflectances = NDArray[np.int16]
 Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectances, Reflectances]
 
 _BANDS = "UniTuple(int16[:, ::1], 6)"
-_NO_TRAINING, _NEW, _CHANGED, _LOW_CONFIDENCE = 1 << 10, 1 << 11, 1 << 12, 1 << 14
+_BY_SNOW, _LOW_CONFIDENCE = 1 << 13, 1 << 14
+
+NO_TRAINING = 1 << 10
+"""Bit of REASON: a fallback decided, or a model of low quality."""
 
 
-def _reasons_of_roles() -> Words:
-    """REASON of every combination of mask roles, (512,)."""
-    # Heavy aerosol has no bit of its own: it hides the ground as a cloud does.
-    bits = {
-        **{1 << k: 1 << k for k in range(5)},
-        TOPO_SHADOW: 32,
-        SUN_LOW: 32,
-        SATURATED: 256,
-        AEROSOL_HIGH: 2,
-    }
-    roles = np.arange(512)
-    return _joined([np.where(roles & role, reason, 0) for role, reason in bits.items()])
+@formula
+def _reason_of_roles(roles: np.uint16) -> np.uint16:
+    """REASON of mask roles; heavy aerosol has no bit of its own: it hides the ground as a cloud does."""
+    same = roles & (INVALID | CLOUD | CLOUD_SHADOW | SNOW | ADJACENT | TOPO_SHADOW)
+    sun, saturated = (roles & SUN_LOW) >> 1, (roles & SATURATED) << 1
+    return np.uint16(same | sun | saturated | ((roles & AEROSOL_HIGH) >> 7))
 
 
-def _reasons_of_states() -> Words:
-    """REASON of every state but for the mask roles, low confidence and the model, (256,)."""
-    own = {
-        OWN_INVALID: 1,
-        OWN_CLOUD: 2,
-        OWN_SHADOW: 4,
-        OWN_SNOW: 8,
-        OWN_SUN: 32,
-        OWN_SLOPE: 64,
-        OWN_OCEAN: 1 << 15,
-    }
-    causes = {BY_SNOW: 1 << 13, BY_SHADOW: 32, BY_HAND: 128, BY_SLOPE: 64}
-    state = np.arange(256)
-    masked = _joined([np.where(state & bit, reason, 0) for bit, reason in own.items()])
-    decided = _joined(
-        [
-            *(np.where((state & CAUSE) == cause, reason, 0) for cause, reason in causes.items()),
-            np.where(state & CHANGED, _CHANGED, 0),
-            np.where(state & NEW, _NEW, 0),
-        ]
-    )
-    return np.where(state & MASKED, masked, decided)
+@formula
+def _reason_of_own(state: np.uint16) -> np.uint16:
+    """REASON of what a detector says of a pixel that it masks."""
+    same = state & (OWN_INVALID | OWN_CLOUD | OWN_SHADOW | OWN_SNOW)
+    return np.uint16(same | ((state & (OWN_SUN | OWN_SLOPE)) << 1) | ((state & OWN_OCEAN) << 9))
 
 
-def _joined(bits: Sequence[NDArray[np.int64]]) -> Words:
-    """All of these bits together."""
-    joined = np.zeros(bits[0].shape, np.uint16)
-    for more in bits:
-        joined |= more.astype(np.uint16)
-    return joined
+@formula
+def _reason_of_state(state: np.uint16) -> np.uint16:
+    """REASON of the state of a decided pixel: what removed a candidate, morphology, new water."""
+    cause = state & CAUSE
+    snow = np.uint16(_BY_SNOW) if cause == BY_SNOW else np.uint16(0)
+    relief = np.uint16(32) if cause == BY_SHADOW else snow
+    height = np.uint16(128) if cause == BY_HAND else relief
+    removed = np.uint16(64) if cause == BY_SLOPE else height
+    return np.uint16(removed | ((state & CHANGED) << 7) | ((state & NEW) << 5))
 
 
-_OF_ROLES = _reasons_of_roles()
-_OF_STATES = _reasons_of_states()
-
-
-@kernel(f"void({_BANDS}, int64, uint16[:, ::1])")
-def mark_invalid(bands: Bands, nodata: int, roles: Words) -> None:
-    """Add INVALID to the `roles`, uint16 (h, w), of pixels of which any band is `nodata`."""
+@kernel(f"void({_BANDS}, int64, uint16[:, ::1], uint16[:, ::1])")
+def mark_invalid(bands: Bands, nodata: int, roles: Words, out: Words) -> None:
+    """The `roles`, uint16 (h, w), with INVALID added where any band is `nodata`."""
     blue, green, red, nir, swir1, swir2 = bands
     empty = np.int16(nodata)
-    for i in range(roles.shape[0]):
-        b, g, r, n, s, t, row = blue[i], green[i], red[i], nir[i], swir1[i], swir2[i], roles[i]
-        for j in range(row.size):
+    for i in range(out.shape[0]):
+        b, g, r, n, s, t, row, marked = (
+            blue[i],
+            green[i],
+            red[i],
+            nir[i],
+            swir1[i],
+            swir2[i],
+            roles[i],
+            out[i],
+        )
+        for j in range(marked.size):
             hole = (b[j] == empty) | (g[j] == empty) | (r[j] == empty)
             hole = hole | (n[j] == empty) | (s[j] == empty) | (t[j] == empty)
-            row[j] |= np.uint16(hole)
+            marked[j] = np.uint16(hole)
+        # A second loop: a compiler vectorises few arrays at a time.
+        for j in range(marked.size):
+            marked[j] |= row[j]
+
+
+@kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])")
+def own_of_dswx(wtr: Bytes, prob: Bytes, own: Bytes) -> None:
+    """What DSWx-HLS masks itself, in the bits ``OWN_``, from its layer WTR; `prob` becomes 255 there.
+
+    Clouds and what they shade are mask roles already: only snow, ocean and pixels without data are said again.
+    """
+    for i in range(own.shape[0]):
+        for j in range(own.shape[1]):
+            code = wtr[i, j]
+            snow = np.uint8(OWN_SNOW) if code == 252 else np.uint8(0)
+            ocean = np.uint8(OWN_OCEAN) if code == 254 else snow
+            own[i, j] = np.uint8(OWN_INVALID) if code == 255 else ocean
+            prob[i, j] = np.uint8(UNDECIDED) if (code == 252) | (code >= 254) else prob[i, j]
 
 
 @kernel("void(float32[:, ::1], float64, uint8[:, ::1])")
@@ -188,9 +194,9 @@ def decide(
     """Masks, spectral veto and terrain cuts of a block; `state` holds the detector's own reasons and is written.
 
     All (h, w). `prob`: percent, 255 where the detector masks; becomes 255 wherever a role of `masked_by` is. `tests`:
-    of `samples.spectral_tests`, `vetoed_by` the bits of it that forbid water. `roles`: mask bits; `occurrence`: percent,
-    255 unknown; `ground`: TOO_HIGH, TOO_STEEP. Candidates have at least `threshold`. Cuts are not made where the
-    occurrence is at least `exempt`.
+    of `samples.spectral_tests`, `vetoed_by` the bits of it that forbid water. `roles`: mask bits; `occurrence`:
+    percent, 255 unknown; `ground`: TOO_HIGH, TOO_STEEP. Candidates have at least `threshold`. Cuts are not made
+    where the occurrence is at least `exempt`.
     """
     for i in range(state.shape[0]):
         for j in range(state.shape[1]):
@@ -240,23 +246,52 @@ def close_gaps(state: Bytes, radius: int) -> None:
     state[closed] |= np.uint8(WATER | CHANGED)
 
 
-@kernel("void(uint8[:, ::1], uint8[:, ::1], uint16[:, ::1], uint16, uint16, uint8[:, ::1], uint16[:, ::1])")
+@kernel(
+    "UniTuple(int64, 2)(uint8[:, ::1], uint8[:, ::1], uint16[:, ::1], uint16, uint16, uint8, uint8[:, ::1],"
+    " uint8[:, ::1], uint16[:, ::1])"
+)
 def write(
     prob: Bytes,
     state: Bytes,
     roles: Words,
     masked_by: np.uint16,
     on_all: np.uint16,
+    sensor: np.uint8,
     water: Bytes,
+    source: Bytes,
     reason: Words,
-) -> None:
-    """WATER, uint8, and REASON, uint16, of a block; `on_all`: bits of REASON that every decided pixel gets."""
+) -> tuple[int, int]:
+    """WATER and SOURCE, uint8, and REASON, uint16, of a block (h, w); gives back how many are decided, and water.
+
+    `on_all`: bits of REASON that every decided pixel gets; `sensor`: what SOURCE says of it.
+    """
+    decided, wet = 0, 0
     for i in range(water.shape[0]):
+        _reason_row(prob[i], state[i], roles[i], masked_by, on_all, reason[i])
+        _code_row(state[i], np.uint8(UNDECIDED), np.uint8(WATER), np.uint8(0), water[i])
+        _code_row(state[i], np.uint8(0), np.uint8(0), sensor, source[i])
         for j in range(water.shape[1]):
-            held, role, chance = state[i, j], roles[i, j], prob[i, j]
-            masked = (held & MASKED) != 0
-            unsure = (chance >= 40) & (chance < 60)
-            more = on_all | (np.uint16(unsure) * np.uint16(_LOW_CONFIDENCE)) | (role & np.uint16(ADJACENT))
-            more = _OF_ROLES[role & masked_by & np.uint16(511)] if masked else more
-            reason[i, j] = np.uint16(_OF_STATES[held] | more)
-            water[i, j] = np.uint8(UNDECIDED) if masked else np.uint8(held & WATER)
+            decided += water[i, j] != UNDECIDED
+        for j in range(water.shape[1]):
+            wet += water[i, j] == WATER
+    return decided, wet
+
+
+@kernel()
+def _reason_row(
+    prob: Bytes, state: Bytes, roles: Words, masked_by: np.uint16, on_all: np.uint16, reason: Words
+) -> None:
+    for j in range(reason.size):
+        held, role = np.uint16(state[j]), roles[j]
+        unsure = np.uint16(_LOW_CONFIDENCE) if (prob[j] >= 40) & (prob[j] < 60) else np.uint16(0)
+        why = np.uint16(_reason_of_state(held) | on_all | unsure | (role & np.uint16(ADJACENT)))
+        hidden = np.uint16(_reason_of_own(held) | _reason_of_roles(role & masked_by))
+        reason[j] = hidden if (held & MASKED) != 0 else why
+
+
+@kernel()
+def _code_row(state: Bytes, masked: np.uint8, shown: np.uint8, put: np.uint8, out: Bytes) -> None:
+    """`masked` in masked pixels, in others the bits `shown` of the state, and `put`."""
+    for j in range(out.size):
+        code = np.uint8(np.uint8(state[j] & shown) | put)
+        out[j] = masked if (state[j] & np.uint8(MASKED)) != 0 else code
