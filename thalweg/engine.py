@@ -244,6 +244,7 @@ class _Course:
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
             tags=scenery.tags,
+            models=scenery.models,
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

@@ -110,3 +110,5 @@ class Tileful:
     """As in `Scene`."""
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """As in `Scene`."""
+    models: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role of a model to its arrays by name."""
