@@ -243,6 +243,8 @@ class _Course:
             available=scenery.available,
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
+            tags=scenery.tags,
+            models=scenery.models,
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

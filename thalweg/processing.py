@@ -8,7 +8,7 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -364,8 +364,7 @@ class _Unit:
             **conclusion.documents,
             f"{self.chain.name}_run.json": self._run_document(inputs, layers),
         }
-        concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
-        written = writer.finish(concluded, self.chain.main, pool)
+        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, pool)
         assets = describe_files(written, folder, scenery.part.grid, pool)
         return build_item(
             target.name,

@@ -28,11 +28,11 @@ from thalweg.feed import (
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
-from thalweg.inputs import Band, Codes, Input, Mask, Static, is_read_in
+from thalweg.inputs import Band, Codes, Input, Mask, Model, Static, is_read_in
 from thalweg.opened import OpenRaster, open_raster
 from thalweg.raster import Raster
 from thalweg.scene import WholeLayer
-from thalweg.static import StaticLayers, is_vector, open_static, read_whole
+from thalweg.static import MODELS, StaticLayers, is_vector, open_static, read_model, read_whole
 from thalweg.tile import Tile
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Scenery:
     """Role to declaration, layer and the part of it that is processed."""
     whole: dict[str, WholeLayer] = field(default_factory=dict)
     """Static layers that are held whole."""
+    models: dict[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role to the arrays of a model."""
     static_files: dict[str, Path] = field(default_factory=dict)
     """Role to file, for identity and provenance."""
     tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Scenery:
     @property
     def available(self) -> frozenset[str]:
         """Names of all inputs that are there."""
-        return frozenset((*self.bands, *self.masks, *self.codes, *self.statics))
+        return frozenset((*self.bands, *self.masks, *self.codes, *self.statics, *self.models))
 
     @property
     def finest(self) -> int:
@@ -166,7 +168,7 @@ class Scenery:
         return BadInput(
             f"{opened.path} lies on {opened.grid.describe()}, but {reference} and the chain's grid on "
             f"{self.part.whole.describe()}: {why}",
-            id=f"{self.chain.name.upper()}-GRID-{number}",
+            id=self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-{number}"),
         )
 
     def _add_mask(self, mask: Mask) -> None:
@@ -175,7 +177,7 @@ class Scenery:
             self.masks[mask.name] = (mask, sources)
         elif mask.required:
             first = next(meaning for group in mask.groups for meaning in group)
-            raise self.granule.missing(first, self.chain.name)
+            raise self.granule.missing(first, self.chain.name, self.chain.codes.get("missing"))
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
@@ -186,7 +188,7 @@ class Scenery:
             self.codes[codes.name] = (codes, opened, enlarge)
             self.nodata[codes.name] = opened.nodata
         elif codes.required:
-            raise self.granule.missing(codes.meaning, self.chain.name)
+            raise self.granule.missing(codes.meaning, self.chain.name, self.chain.codes.get("missing"))
 
     def _mask_sources(self, groups: tuple[tuple[str, ...], ...]) -> list[MaskSource]:
         masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
@@ -222,7 +224,7 @@ class Scenery:
         path = layers.find(static.role, tile)
         if path is None:
             if static.required:
-                raise layers.missing(static.role, tile, self.chain.name)
+                raise layers.missing(static.role, tile, self.chain.name, id=self.chain.codes.get("missing"))
             return
         layer, place = self._open_static(static, path)
         self.nodata[static.role] = layer.nodata
@@ -240,6 +242,16 @@ class Scenery:
         self.statics[static.role] = (static, layer, place)
         self.static_files[static.role] = path
 
+    def _add_model(self, model: Model, layers: StaticLayers, tile: str) -> None:
+        path = layers.find(model.role, tile, MODELS)
+        if path is not None:
+            self.models[model.role] = read_model(path)
+            self.static_files[model.role] = path
+        elif model.required:
+            raise layers.missing(
+                model.role, tile, self.chain.name, MODELS[0], self.chain.codes.get("missing")
+            )
+
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
         """The layer and the part of it that is processed: all of it where it holds just the user's box."""
         part, times = self.part, static.finer
@@ -248,7 +260,8 @@ class Scenery:
             opened.close()
             if opened.grid.equals(part.grid.finer(times)):
                 part = Part(part.grid, 0, 0, part.grid)
-        return open_static(static, path, part.whole.finer(times), self.chain.name), part
+        code = self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-01")
+        return open_static(static, path, part.whole.finer(times), code), part
 
 
 def open_scenery(
@@ -312,9 +325,11 @@ def _open_bands(
             stack.callback(opened.close)
             bands.append((band, file, opened))
         elif band.required:
-            raise granule.missing(band.role, chain.name)
+            raise granule.missing(band.role, chain.name, chain.codes.get("missing"))
     if not bands:
-        raise granule.missing(" or ".join(band.role for band in wanted), chain.name)
+        raise granule.missing(
+            " or ".join(band.role for band in wanted), chain.name, chain.codes.get("missing")
+        )
     return bands
 
 
@@ -331,6 +346,8 @@ def _add(scenery: Scenery, declared: Input, layers: StaticLayers) -> None:
         scenery._add_codes(declared)
     elif isinstance(declared, Static):
         scenery._add_static(declared, layers, scenery.granule.tile)
+    elif isinstance(declared, Model):
+        scenery._add_model(declared, layers, scenery.granule.tile)
 
 
 def _check_level(chain: Chain, granule: Granule) -> None:
@@ -436,9 +453,9 @@ def _factors(mask: Grid, work: Grid) -> tuple[int, int] | None:
 
 def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRaster) -> NDArray[Any]:
     size = 256 if opened.dtype in ("uint8", "int8") else 65536
-    table = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
+    table: NDArray[Any] = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
     for bit, group in enumerate(groups):
         for meaning in group:
             if meaning in file.legend:
-                table |= file.legend[meaning].table(size).astype(table.dtype) << table.dtype.type(bit)
+                table |= np.where(file.legend[meaning].table(size), 1 << bit, 0).astype(table.dtype)
     return table
