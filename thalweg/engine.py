@@ -8,8 +8,9 @@ pixel, so that no band is decoded twice and no raster is written in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thalweg.feed import Feed
+    from thalweg.granule import BandFile
+    from thalweg.inputs import Band, Step
+    from thalweg.raster import Raster
     from thalweg.scenery import Scenery
 
 Rows = tuple[int, int]
@@ -33,6 +37,15 @@ Rows = tuple[int, int]
 
 Progress = Callable[[float], None]
 """Told the share of the work that is done, 0 to 1."""
+
+Work = Callable[[int, Mapping[str, "NDArray[Any]"]], Any]
+"""Number of a strip and its inputs to a result; a job of the pool."""
+
+Consume = Callable[[Rows, Any], Iterable["Future[None]"]]
+"""Takes the result of a strip; what it leaves to the pool comes back."""
+
+Walk = Generator[float, None, None]
+"""A pass over the strips of a tile, a strip each time it is advanced."""
 
 _SOURCE_ROWS = 256
 
@@ -62,7 +75,11 @@ def compute(scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Execu
     nothing usable, before anything reaches the sink.
     """
     pass_gate(scenery, parameters)
-    return _Course(scenery, parameters, sink, run, pool).complete()
+    course = Course(scenery, parameters, sink, run, pool)
+    for step in course.steps:
+        for _ in course.walk(step):
+            pass
+    return course.conclude()
 
 
 def pass_gate(scenery: Scenery, parameters: Any) -> None:
@@ -88,79 +105,177 @@ def strip_bounds(rows: int, height: int, shift: int) -> list[Rows]:
     return [(first, last) for first, last in pairwise(edges) if last > first]
 
 
-class _Course:
-    """One chain on one granule, from the first strip to the conclusion."""
+def strips_of(scenery: Scenery, run: Run) -> list[Rows]:
+    """The strips in which the rows of a scenery are asked for."""
+    finest = scenery.finest
+    height = run.strip_rows or max(1, _SOURCE_ROWS // finest)
+    return strip_bounds(scenery.part.grid.shape[0], height, scenery.halo + (2 if finest > 1 else 0))
 
-    def __init__(self, scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> None:
+
+def walk_strips(
+    feeds: Sequence[Feed], strips: Sequence[Rows], pool: Executor, work: Work, consume: Consume
+) -> Walk:
+    """Read, work on and consume strip after strip.
+
+    Given to whoever drives it, before each strip: the share of the tile, 0 to 1, that is asked for once the strip is
+    read. Whoever drives several walks may so keep them abreast.
+    """
+    pending: list[Future[Any]] = []
+    reads: dict[str, Future[NDArray[Any]]] = {}
+
+    def read(index: int) -> dict[str, Future[NDArray[Any]]]:
+        if index >= len(strips):
+            return {}
+        return {feed.name: pool.submit(feed.rows, *strips[index]) for feed in feeds}
+
+    try:
+        for index, strip in enumerate(strips):
+            yield strip[1] / strips[-1][1]
+            reads = reads or read(index)
+            values = {name: future.result() for name, future in reads.items()}
+            computed = pool.submit(work, index, values)
+            del values
+            reads = read(index + 1)
+            result = computed.result()
+            for future in pending:
+                future.result()
+            pending = list(consume(strip, result))
+        for future in pending:
+            future.result()
+    except BaseException:
+        # Nothing may still read or write when the files are closed.
+        wait([*reads.values(), *pending])
+        raise
+
+
+@dataclass(slots=True)
+class Held:
+    """Rows of bands that were read when other chains read the same files, kept until their chain's turn comes."""
+
+    step: Step
+    """The step that would read them."""
+    bands: Mapping[str, tuple[Band, BandFile]]
+    """Name to declaration and file."""
+    strips: list[Rows]
+    """The strips in which they are read."""
+    rows: dict[str, list[NDArray[Any] | None]] = field(default_factory=dict)
+    """Name to one array a strip, as the feed gave it; None once it is taken."""
+
+    def walk(self, scenery: Scenery, pool: Executor) -> Walk:
+        """Read the bands; as `walk_strips` does."""
+        feeds = [scenery.band_feed(name) for name in self.bands]
+        try:
+            yield from walk_strips(feeds, self.strips, pool, lambda index, values: values, self._keep)
+        finally:
+            scenery.leave()
+
+    def serves(self, scenery: Scenery, run: Run) -> bool:
+        """True where all rows are there, and are those that a chain on this scenery asks for."""
+        is_whole = all(len(self.rows.get(name, ())) == len(self.strips) for name in self.bands)
+        are_same = all(scenery.bands.get(name, ())[:2] == found for name, found in self.bands.items())
+        return is_whole and are_same and strips_of(scenery, run) == self.strips
+
+    def take(self, strips: slice) -> dict[str, NDArray[Any]]:
+        """The rows of some strips, each given only once."""
+        taken = {}
+        for name, rows in self.rows.items():
+            parts = [part for part in rows[strips] if part is not None]
+            rows[strips] = [None] * len(rows[strips])
+            taken[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return taken
+
+    def _keep(self, strip: Rows, values: Mapping[str, NDArray[Any]]) -> Iterable[Future[None]]:
+        for name, rows in values.items():
+            self.rows.setdefault(name, []).append(rows)
+        return ()
+
+
+def steps_of(chain: Chain) -> tuple[Step, ...]:
+    """Sample, survey, apply: those that a chain declares, in order."""
+    declared: tuple[tuple[Step, Any], ...] = (("sample", chain.sample), ("survey", chain.survey))
+    return (*(step for step, function in declared if function), "apply")
+
+
+class Course:
+    """One chain on one granule, from the first strip to the conclusion: its steps are walked in order."""
+
+    def __init__(
+        self,
+        scenery: Scenery,
+        parameters: Any,
+        sink: Sink,
+        run: Run,
+        pool: Executor,
+        held: Held | None = None,
+    ) -> None:
+        """`held` has rows that need not be read again."""
         self.scenery, self.parameters, self.sink, self.run, self.pool = scenery, parameters, sink, run, pool
         self.chain: Chain = scenery.chain
-        self.strips = self._strips()
+        self.strips = [(0, scenery.part.grid.shape[0])] if self.chain.whole else strips_of(scenery, run)
+        self.held = held
         self.carry: dict[str, list[Any]] = {}
         self.settled: Any = None
         self.layers: tuple[str, ...] = ()
+        self._noted, self._summed = Totals(), Totals()
         self._done = 0
 
-    def complete(self) -> Conclusion:
-        """Sample, learn, survey, settle, apply, conclude: those that the chain declares."""
-        if self.chain.sample and self.chain.learn:
-            self._stream("sample", self._gather, self._grow)
-            self.settled = self._call(self.chain.learn, self._tileful({}))
-        if self.chain.survey:
-            noted = Totals()
-            self._stream("survey", self._note, lambda strip, result: self._keep(result, noted))
-            if self.chain.settle:
-                self.settled = self._call(self.chain.settle, self._tileful(noted.sums))
-        summed = Totals()
-        self._stream("apply", self._apply, lambda strip, result: self._hand_on(strip, result, summed))
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps to be walked, in order."""
+        return steps_of(self.chain)
+
+    def bands(self, step: Step) -> dict[str, Raster]:
+        """Name to raster of the bands that a step decodes."""
+        bands = self.scenery.band_rasters(step)
+        return {name: raster for name, raster in bands.items() if name not in self._held_for(step)}
+
+    def walk(self, step: Step) -> Walk:
+        """Walk one step over all strips, and settle what it is for; as `walk_strips` does."""
+        parts: Mapping[Step, tuple[Work, Consume]] = {
+            "sample": (self._gather, self._grow),
+            "survey": (self._note, self._keep),
+            "apply": (self._apply, self._hand_on),
+        }
+        work, consume = parts[step]
+        feeds = self.scenery.feeds(step, without=self._held_for(step))
+
+        def work_on(index: int, values: Mapping[str, NDArray[Any]]) -> Any:
+            return work(index, {**values, **self._take_held(step, index)})
+
+        try:
+            with closing(walk_strips(feeds, self.strips, self.pool, work_on, consume)) as shares:
+                for done, share in enumerate(shares):
+                    self._advance(min(done, 1))
+                    yield share
+        finally:
+            self.scenery.leave()
+        self._advance()
+        self._close(step)
+
+    def conclude(self) -> Conclusion:
+        """What the chain says about the product, once its last step is walked."""
         if self.chain.conclude is None:
             return Conclusion()
-        conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(summed.sums))
+        conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(self._summed.sums))
         return conclusion
 
-    def _strips(self) -> list[Rows]:
-        rows = self.scenery.part.grid.shape[0]
-        if self.chain.whole:
-            return [(0, rows)]
-        finest = self.scenery.finest
-        height = self.run.strip_rows or max(1, _SOURCE_ROWS // finest)
-        return strip_bounds(rows, height, self.scenery.halo + (2 if finest > 1 else 0))
+    def _held_for(self, step: Step) -> Collection[str]:
+        return self.held.bands if self.held and self.held.step == step else ()
 
-    def _stream(
-        self,
-        step: str,
-        work: Callable[[int, Mapping[str, NDArray[Any]]], Any],
-        consume: Callable[[Rows, Any], Iterable[Future[None]]],
-    ) -> None:
-        feeds = self.scenery.feeds(step)
-        pending: list[Future[Any]] = []
-        reads = self._read(feeds, 0)
-        try:
-            for index, strip in enumerate(self.strips):
-                values = {name: future.result() for name, future in reads.items()}
-                computed = self.pool.submit(work, index, values)
-                del values
-                reads = self._read(feeds, index + 1)
-                result = computed.result()
-                for future in pending:
-                    future.result()
-                pending = list(consume(strip, result))
-                self._advance()
-            for future in pending:
-                future.result()
-        except BaseException:
-            # Nothing may still read or write when the files are closed.
-            wait([*reads.values(), *pending])
-            raise
-
-    def _read(self, feeds: Sequence[Feed], index: int) -> dict[str, Future[NDArray[Any]]]:
-        if index >= len(self.strips):
+    def _take_held(self, step: Step, index: int) -> dict[str, NDArray[Any]]:
+        if self.held is None or self.held.step != step:
             return {}
-        return {feed.name: self.pool.submit(feed.rows, *self.strips[index]) for feed in feeds}
+        return self.held.take(slice(None) if self.chain.whole else slice(index, index + 1))
 
-    def _advance(self) -> None:
-        self._done += 1
-        passes = 1 + bool(self.chain.survey) + bool(self.chain.sample)
-        self.run.progress(self._done / (len(self.strips) * passes))
+    def _close(self, step: Step) -> None:
+        if step == "sample" and self.chain.learn:
+            self.settled = self._call(self.chain.learn, self._tileful({}))
+        if step == "survey" and self.chain.settle:
+            self.settled = self._call(self.chain.settle, self._tileful(self._noted.sums))
+
+    def _advance(self, strips: int = 1) -> None:
+        self._done += strips
+        self.run.progress(self._done / (len(self.strips) * len(self.steps)))
 
     def _gather(self, index: int, values: Mapping[str, NDArray[Any]]) -> Any:
         sample = self.chain.sample
@@ -179,10 +294,10 @@ class _Course:
         noted: Noted = self._call(survey, self._scene(index, values))
         return noted
 
-    def _keep(self, noted: Noted, totals: Totals) -> Iterable[Future[None]]:
+    def _keep(self, strip: Rows, noted: Noted) -> Iterable[Future[None]]:
         for name, rows in noted.carry.items():
             self.carry.setdefault(name, []).append(rows)
-        totals.add(noted.totals, self.chain.name)
+        self._noted.add(noted.totals, self.chain.name)
         return ()
 
     def _apply(self, index: int, values: Mapping[str, NDArray[Any]]) -> Strip:
@@ -192,8 +307,8 @@ class _Course:
             strips[index] = None
         return result if isinstance(result, Strip) else Strip(result)
 
-    def _hand_on(self, rows: Rows, strip: Strip, totals: Totals) -> Iterable[Future[None]]:
-        totals.add(strip.totals, self.chain.name)
+    def _hand_on(self, rows: Rows, strip: Strip) -> Iterable[Future[None]]:
+        self._summed.add(strip.totals, self.chain.name)
         names = tuple(strip.layers)
         if not names:
             raise BadParameters(f"chain {self.chain.name!r} gave back no layer")

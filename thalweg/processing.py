@@ -6,8 +6,9 @@ import resource
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,9 +21,11 @@ from thalweg.bands import ROLES
 from thalweg.chain import Chain, Conclusion, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
+from thalweg.fusion import Passes, run_together
 from thalweg.identity import short, unit_id
 from thalweg.inputs import Band
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
+from thalweg.metering import Meter, MeteredPool
 from thalweg.opened import gdal_version, raster_environment, to_lonlat
 from thalweg.parameter_files import gather
 from thalweg.parameters import digest
@@ -31,6 +34,7 @@ from thalweg.readers import Wanted, opened
 from thalweg.registry import find_chain
 from thalweg.scenery import Scenery, open_scenery
 from thalweg.settings import Settings, read_settings, return_large_blocks
+from thalweg.sharing import Sharing
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
 
@@ -38,8 +42,13 @@ if TYPE_CHECKING:
     from thalweg.cog import Codec
     from thalweg.granule import Granule
     from thalweg.grid import Bounds
+    from thalweg.inputs import Step
+    from thalweg.raster import Raster
 
 State = Literal["done", "no-data", "failed"]
+
+HELD_BYTES = 256 << 20
+"""What rows that are held for a later pass may take up in memory; bands beyond that are decoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,9 @@ class Ending:
     existed: bool = False
     """True where the product had been there before."""
     seconds: float = 0.0
-    """Wall time."""
+    """Wall time from its beginning; that of chains that are run together overlaps."""
+    cpu_seconds: float = 0.0
+    """CPU time of its own work; a block that several chains read is on the account of the first that asks for it."""
     properties: Mapping[str, Any] = field(default_factory=dict)
     """STAC properties that the chain gave."""
     error: ThalwegError | None = None
@@ -208,15 +219,24 @@ def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]
     return assignments
 
 
-def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterable[Ending]:
-    """Endings of all chains on one granule; what goes wrong with the granule itself ends all of them."""
+def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterator[Ending]:
+    """Endings of all chains on one granule, each as soon as it is known; every band is decoded once for all of them.
+
+    What goes wrong with the granule itself ends all of them; else one chain's failure does not touch the others.
+    """
+    left = {assignment.chain.name: assignment for assignment in assignments}
     try:
-        with opened(path, order.settings.scratch, _wanted(assignments)) as granule:
-            for assignment in assignments:
-                yield process_unit(granule, assignment, order)
+        with (
+            opened(path, order.settings.scratch, _wanted(assignments)) as granule,
+            raster_environment(),
+            _job(granule, order, frozenset(left)) as job,
+        ):
+            for ending in run_together(_Unit(assignment, job) for assignment in assignments):
+                left.pop(ending.chain, None)
+                yield ending
     except ThalwegError as problem:
-        for assignment in assignments:
-            yield Ending(assignment.chain.name, str(path), "failed", error=problem)
+        for chain in left:
+            yield Ending(chain, str(path), "failed", error=problem)
 
 
 def _wanted(assignments: list[Assignment]) -> Wanted:
@@ -241,36 +261,110 @@ def _wanted(assignments: list[Assignment]) -> Wanted:
     return is_wanted
 
 
-def process_unit(granule: Granule, assignment: Assignment, order: Order) -> Ending:
-    """One chain on one granule: its product in place, or the reason why there is none."""
-    unit = _Unit(granule, assignment, order)
+@dataclass(slots=True)
+class _Job:
+    """What the units of one granule have in common."""
+
+    granule: Granule
+    """Which granule."""
+    order: Order
+    """What is asked of each."""
+    chains: frozenset[str]
+    """Names of the chains that are run."""
+    threads: Executor
+    """Reads, computes and writes for all of them."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """Decoded rows."""
+    checksums: dict[Path, Future[str]] = field(default_factory=dict)
+    """Of the inputs: each file is read once for that."""
+    room: int = HELD_BYTES
+    """Bytes that rows may take up that are held for a later pass."""
+
+    def admit(self, scenery: Scenery) -> None:
+        """Share decoded rows with the other chains, where there are any."""
+        if len(self.chains) > 1:
+            self.sharing.admit(scenery)
+
+    def checksum(self, path: Path) -> Future[str]:
+        """Checksum of an input file."""
+        if path not in self.checksums:
+            self.checksums[path] = self.threads.submit(crc32, path)
+        return self.checksums[path]
+
+
+@contextmanager
+def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Job]:
+    pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
     try:
-        return unit.complete()
-    except NoData as problem:
-        return unit.ending("no-data", error=problem)
-    except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
-        error = classify(problem)
-        trace = traceback.format_exc() if isinstance(error, Bug) else ""
-        return unit.ending("failed", error=error, trace=trace)
+        yield _Job(granule, order, chains, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """A step of a chain, to be walked beside those of others."""
+
+    course: engine.Course
+    """The chain on its granule."""
+    step: Step
+    """Which step."""
+
+    @property
+    def rasters(self) -> frozenset[Raster]:
+        """As in `thalweg.fusion.Pass`."""
+        return frozenset(self.course.bands(self.step).values())
+
+    def walk(self) -> engine.Walk:
+        """As in `thalweg.fusion.Pass`."""
+        return self.course.walk(self.step)
 
 
 class _Unit:
-    """One attempt at one unit."""
+    """One attempt at one unit: a task of `thalweg.fusion`."""
 
-    def __init__(self, granule: Granule, assignment: Assignment, order: Order) -> None:
-        self.granule, self.assignment, self.order = granule, assignment, order
-        self.chain = assignment.chain
+    def __init__(self, assignment: Assignment, job: _Job) -> None:
+        self.assignment, self.job = assignment, job
+        self.granule, self.order, self.chain = job.granule, job.order, assignment.chain
         self.id = ""
+        self.meter = Meter()
+        self.pool = MeteredPool(job.threads, self.meter)
         self._clock = time.perf_counter()
-        self._cpu = _cpu_seconds()
         self._started = datetime.now(UTC)
 
-    def complete(self) -> Ending:
+    @property
+    def name(self) -> str:
+        """Name of the chain."""
+        return self.chain.name
+
+    @property
+    def after(self) -> frozenset[str]:
+        """Chains of this job whose products this one reads."""
+        return frozenset()
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Counts what this thread does as this unit's."""
+        return self.meter
+
+    def hold(self, rasters: frozenset[Raster]) -> engine.Walk | None:
+        """Rows of bands that are being read, for later."""
+        return None
+
+    def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
+        """Make the product, pass by pass; whatever fails is an ending."""
+        self._clock, self._started = time.perf_counter(), datetime.now(UTC)
+        try:
+            return (yield from self._complete())
+        except NoData as problem:
+            return self.ending("no-data", error=problem)
+        except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
+            error = classify(problem)
+            trace = traceback.format_exc() if isinstance(error, Bug) else ""
+            return self.ending("failed", error=error, trace=trace)
+
+    def _complete(self) -> Passes[Ending]:
         order, parameters = self.order, self.assignment.parameters
-        with (
-            raster_environment(),
-            open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery,
-        ):
+        with open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery:
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
                 self.chain.name,
@@ -288,7 +382,7 @@ class _Unit:
                 return self.ending(
                     "done", product=target, existed=True, item=item, properties=item["properties"]
                 )
-            return self._make(scenery, statics, names, target)
+            return (yield from self._make(scenery, statics, names, target))
 
     def ending(self, state: State, **more: Any) -> Ending:
         """The ending of this unit."""
@@ -298,6 +392,7 @@ class _Unit:
             state,
             unit=self.id,
             seconds=time.perf_counter() - self._clock,
+            cpu_seconds=self.meter.seconds,
             tile=self.granule.tile,
             sensed=self.granule.sensed,
             summary=self.chain.summary,
@@ -311,31 +406,33 @@ class _Unit:
         )
         return folder / f"{names.product}_{short(self.id)}"
 
-    def _make(self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path) -> Ending:
+    def _make(
+        self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path
+    ) -> Passes[Ending]:
         order = self.order
-        pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
-        try:
-            with staged(order.destination, target, self.id) as attempt:
-                sums = self._checksums(scenery, pool)
-                writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
-                try:
-                    conclusion = engine.compute(
-                        scenery, self.assignment.parameters, writer, self._course(), pool
-                    )
-                    item = self._finish(
-                        scenery, statics, conclusion, writer, attempt.folder, target, sums, pool
-                    )
-                finally:
-                    writer.abandon()
-                write_item(attempt.folder / f"{target.name}.json", item)
-                attempt.publish()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        engine.pass_gate(scenery, self.assignment.parameters)
+        self.job.admit(scenery)
+        with staged(order.destination, target, self.id) as attempt:
+            sums = self._checksums(scenery)
+            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
+            try:
+                conclusion = yield from self._walk(scenery, writer)
+                item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums)
+            finally:
+                writer.abandon()
+            write_item(attempt.folder / f"{target.name}.json", item)
+            attempt.publish()
         return self.ending(
             "done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won
         )
 
-    def _course(self) -> engine.Run:
+    def _walk(self, scenery: Scenery, writer: ProductWriter) -> Passes[Conclusion]:
+        course = engine.Course(scenery, self.assignment.parameters, writer, self._run(), self.pool)
+        for step in course.steps:
+            yield _Pass(course, step)
+        return course.conclude()
+
+    def _run(self) -> engine.Run:
         told = self.order.progress
         if told is None:
             return engine.Run(strip_rows=self.order.strip_rows)
@@ -350,7 +447,6 @@ class _Unit:
         folder: Path,
         target: Path,
         sums: Mapping[str, tuple[Path, Future[str]]],
-        pool: ThreadPoolExecutor,
     ) -> dict[str, Any]:
         inputs = tuple(
             InputFile(role, path.name, path.stat().st_size, done.result())
@@ -365,8 +461,8 @@ class _Unit:
             f"{self.chain.name}_run.json": self._run_document(inputs, layers),
         }
         concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
-        written = writer.finish(concluded, self.chain.main, pool)
-        assets = describe_files(written, folder, scenery.part.grid, pool)
+        written = writer.finish(concluded, self.chain.main, self.pool)
+        assets = describe_files(written, folder, scenery.part.grid, self.pool)
         return build_item(
             target.name,
             self.chain.collection,
@@ -409,16 +505,16 @@ class _Unit:
             facility=self.order.settings.facility,
             started=self._started,
             finished=datetime.now(UTC),
-            cpu_seconds=_cpu_seconds() - self._cpu,
+            cpu_seconds=self.meter.seconds,
             wall_seconds=time.perf_counter() - self._clock,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         )
 
-    def _checksums(self, scenery: Scenery, pool: ThreadPoolExecutor) -> dict[str, tuple[Path, Future[str]]]:
+    def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:
         files = {name: opened.path for name, (_, _, opened, _) in scenery.bands.items()}
         for name, (_, sources) in scenery.masks.items():
             files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
-        return {name: (path, pool.submit(crc32, path)) for name, path in sorted(files.items())}
+        return {name: (path, self.job.checksum(path)) for name, path in sorted(files.items())}
 
     def _tags(self) -> dict[str, str]:
         return {
@@ -457,8 +553,3 @@ def _static_layers(
         if not path.exists():
             raise MissingInput(f"static layer {role!r}: {path}: no such file")
     return StaticLayers(Path(folder) if folder is not None else None, named, frozenset(without))
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

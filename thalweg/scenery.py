@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil, floor, isfinite
@@ -94,21 +94,30 @@ class Scenery:
         """The largest reduction factor of a band."""
         return max((factor for *_, factor in self.bands.values()), default=1)
 
+    @property
+    def rasters(self) -> list[OpenRaster]:
+        """Every opened file that is read strip by strip."""
+        layers = [layer for _, layer, _ in self.statics.values() if isinstance(layer, OpenRaster)]
+        masks = [source.opened for _, sources in self.masks.values() for source in sources]
+        codes = [opened for _, opened, _ in self.codes.values()]
+        return [*(opened for _, _, opened, _ in self.bands.values()), *masks, *codes, *layers]
+
+    def band_rasters(self, step: str) -> dict[str, Raster]:
+        """Name of each band that a step reads to its raster."""
+        return {
+            name: opened.raster for name, (band, _, opened, _) in self.bands.items() if is_read_in(band, step)
+        }
+
     def open(self, raster: OpenRaster) -> OpenRaster:
         """Close the raster with this scenery."""
         self._stack.callback(raster.close)
         return raster
 
-    def feeds(self, step: str) -> list[Feed]:
-        """Feeds of the inputs that a step reads."""
+    def feeds(self, step: str, without: Container[str] = ()) -> list[Feed]:
+        """Feeds of the inputs that a step reads, but for the bands `without`."""
         halo, part = self.halo, self.part
-        feeds: list[Feed] = []
-        for band, file, opened, factor in self.bands.values():
-            if is_read_in(band, step):
-                if factor < 0:
-                    feeds.append(CoarseBandFeed(band, file, opened, part, -factor, halo))
-                else:
-                    feeds.append(BandFeed(band, file, opened, part, factor, halo))
+        names = [name for name in self.band_rasters(step) if name not in without]
+        feeds: list[Feed] = [self.band_feed(name) for name in names]
         for mask, sources in self.masks.values():
             if is_read_in(mask, step):
                 feeds.append(MaskFeed(mask.name, sources, part, halo))
@@ -119,6 +128,18 @@ class Scenery:
             if is_read_in(static, step):
                 feeds.append(self._static_feed(static, layer, place))
         return feeds
+
+    def band_feed(self, name: str) -> Feed:
+        """Feed of a band."""
+        band, file, opened, factor = self.bands[name]
+        if factor < 0:
+            return CoarseBandFeed(band, file, opened, self.part, -factor, self.halo)
+        return BandFeed(band, file, opened, self.part, factor, self.halo)
+
+    def leave(self) -> None:
+        """Share no more decoded rows with other chains."""
+        for opened in self.rasters:
+            opened.leave()
 
     def gate_feed(self, meanings: Iterable[str]) -> MaskFeed | None:
         """A feed of the mask meanings that make a pixel unusable, or None where the product knows none of them."""
