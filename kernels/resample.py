@@ -461,8 +461,8 @@ def enlarge_bilinear(
     """A band on pixels that are `factor` times (2 or more) as fine: bilinear between centres, missing pixels left out.
 
     `source[0, 0]` is image pixel (`top`, `left`); it holds the two rows and columns around every target's centre that
-    the image has: beyond its edge the last ones repeat. `out[0, 0]` is pixel (`row`, `column`) of the fine grid. Rounded
-    half up; a target is `nodata` where the source pixel in which it lies is.
+    the image has: beyond its edge the last ones repeat. `out[0, 0]` is pixel (`row`, `column`) of the fine grid.
+    Rounded half up; a target is `nodata` where the source pixel in which it lies is.
     """
     unit = 2 * factor
     lefts, shares = _columns_between(source.shape[1], left, factor, column, out.shape[1])
@@ -488,7 +488,7 @@ def enlarge_bilinear(
 def _columns_between(
     width: int, left: int, factor: int, column: int, count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """For each target column the source column left of its centre and the one right of it, and the share of the right."""
+    """For each target column the source columns beside its centre, left and right, and the share of the right one."""
     lefts, shares = np.empty((2, count), np.int32), np.empty(count, np.int32)
     for j in range(count):
         place = 2 * (column + j) + 1 - factor
