@@ -158,6 +158,8 @@ class Held:
     """Name to declaration and file."""
     strips: list[Rows]
     """The strips in which they are read."""
+    size: int
+    """Bytes that they take up in the end."""
     rows: dict[str, list[NDArray[Any] | None]] = field(default_factory=dict)
     """Name to one array a strip, as the feed gave it; None once it is taken."""
 
@@ -167,7 +169,8 @@ class Held:
         try:
             yield from walk_strips(feeds, self.strips, pool, lambda index, values: values, self._keep)
         finally:
-            scenery.leave()
+            for name in self.bands:
+                scenery.bands[name][2].leave()
 
     def serves(self, scenery: Scenery, run: Run) -> bool:
         """True where all rows are there, and are those that a chain on this scenery asks for."""
@@ -190,6 +193,18 @@ class Held:
         return ()
 
 
+def hold(scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held:
+    """What is to be held of a scenery's bands for a step: nothing yet."""
+    bands = {name: scenery.bands[name][:2] for name in names}
+    return Held(step, bands, strips_of(scenery, run), sum(held_bytes(scenery, name) for name in bands))
+
+
+def held_bytes(scenery: Scenery, name: str) -> int:
+    """What the rows of a band on the chain's grid take up."""
+    rows, columns = scenery.part.grid.shape
+    return rows * columns * (4 if scenery.bands[name][0].encoding == "reflectance" else 2)
+
+
 def steps_of(chain: Chain) -> tuple[Step, ...]:
     """Sample, survey, apply: those that a chain declares, in order."""
     declared: tuple[tuple[Step, Any], ...] = (("sample", chain.sample), ("survey", chain.survey))
@@ -206,13 +221,12 @@ class Course:
         sink: Sink,
         run: Run,
         pool: Executor,
-        held: Held | None = None,
     ) -> None:
-        """`held` has rows that need not be read again."""
         self.scenery, self.parameters, self.sink, self.run, self.pool = scenery, parameters, sink, run, pool
         self.chain: Chain = scenery.chain
         self.strips = [(0, scenery.part.grid.shape[0])] if self.chain.whole else strips_of(scenery, run)
-        self.held = held
+        self.held: Held | None = None
+        """Rows that need not be read again, where there are any."""
         self.carry: dict[str, list[Any]] = {}
         self.settled: Any = None
         self.layers: tuple[str, ...] = ()
@@ -248,7 +262,7 @@ class Course:
                     self._advance(min(done, 1))
                     yield share
         finally:
-            self.scenery.leave()
+            self.scenery.leave(self.bands(step))
         self._advance()
         self._close(step)
 
@@ -260,10 +274,11 @@ class Course:
         return conclusion
 
     def _held_for(self, step: Step) -> Collection[str]:
-        return self.held.bands if self.held and self.held.step == step else ()
+        held = self.held
+        return held.bands if held and held.step == step and held.serves(self.scenery, self.run) else ()
 
     def _take_held(self, step: Step, index: int) -> dict[str, NDArray[Any]]:
-        if self.held is None or self.held.step != step:
+        if self.held is None or not self._held_for(step):
             return {}
         return self.held.take(slice(None) if self.chain.whole else slice(index, index + 1))
 

@@ -11,7 +11,7 @@ sweep decodes before are taken along on the chain's own grid, as far as memory g
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -26,17 +26,14 @@ E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
 
-class Pass(Protocol):
+@dataclass(frozen=True, slots=True)
+class Pass:
     """One pass of a chain over its strips."""
 
-    @property
-    def rasters(self) -> frozenset[Raster]:
-        """The bands that it decodes."""
-        ...
-
-    def walk(self) -> Walk:
-        """A strip each time it is advanced; before each, the share of the tile that the strip reaches."""
-        ...
+    rasters: frozenset[Raster]
+    """The bands that it decodes."""
+    walk: Callable[[], Walk]
+    """Begins it: a strip each time it is advanced; before each, the share of the tile that the strip reaches."""
 
 
 Passes = Generator[Pass, None, E]
@@ -155,36 +152,40 @@ class _Schedule(Generic[E]):
     def sweep(self) -> Iterator[E]:
         """Walk the passes that are due without decoding, or else all of them, abreast."""
         bandless = [unit for unit in self.going if unit.due and not unit.due.rasters]
-        self._walkers = list(self._departing(bandless or self.going))
-        # All are about to begin before one reads: what is decoded is kept for those that will want it.
-        going = list(self._walkers)
-        while going:
-            walker = min(going, key=lambda walker: walker.share)
+        abreast = self._walkers = list(self._departing(bandless or self.going))
+        while abreast:
+            # Those that have not begun are furthest up: all begin before one reads, so that what is decoded is kept.
+            walker = min(abreast, key=lambda walker: walker.share)
             problem = None
             try:
                 if walker.step():
                     continue
             except Exception as failure:  # noqa: BLE001 - one unit's failure must not harm the others
                 problem = failure
-            going.remove(walker)
+            abreast.remove(walker)
             if walker.going:
                 walker.going.proceed(problem)
                 yield from self._settle(walker.going)
-        self._walkers = []
 
     def _departing(self, units: Iterable[_Going[E]]) -> Iterator[_Walker[E]]:
-        rasters: frozenset[Raster] = frozenset()
-        for unit in units:
-            if unit.due:
-                rasters |= unit.due.rasters
-                yield _Walker(unit.task, unit.due.walk(), unit)
-        for task in self.waiting if rasters else ():
+        passes = [(unit, unit.due) for unit in units if unit.due]
+        rasters = frozenset(raster for _, due in passes for raster in due.rasters)
+        for unit, due in passes:
+            yield _Walker(unit.task, due.walk(), unit)
+        for task in (*self.waiting, *(unit.task for unit in self.going)) if rasters else ():
             walk = task.hold(rasters)
             if walk:
                 yield _Walker(task, walk)
 
     def _settle(self, unit: _Going[E]) -> Iterator[E]:
         if unit.ending is not None:
+            self._call_back(unit.task)
             self.going.remove(unit)
             self.ended[unit.task.name] = unit.ending
             yield unit.ending
+
+    def _call_back(self, task: Task[E]) -> None:
+        """End what is still read on behalf of a unit that has ended."""
+        for walker in [walker for walker in self._walkers if walker.task is task]:
+            walker.walk.close()
+            self._walkers.remove(walker)

@@ -6,12 +6,12 @@ import resource
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ from thalweg.bands import ROLES
 from thalweg.chain import Chain, Conclusion, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
-from thalweg.fusion import Passes, run_together
+from thalweg.fusion import Pass, Passes, run_together
 from thalweg.identity import short, unit_id
 from thalweg.inputs import Band
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
@@ -278,7 +278,7 @@ class _Job:
     checksums: dict[Path, Future[str]] = field(default_factory=dict)
     """Of the inputs: each file is read once for that."""
     room: int = HELD_BYTES
-    """Bytes that rows may take up that are held for a later pass."""
+    """Bytes that rows may still take up that are held for a later pass."""
 
     def admit(self, scenery: Scenery) -> None:
         """Share decoded rows with the other chains, where there are any."""
@@ -291,6 +291,19 @@ class _Job:
             self.checksums[path] = self.threads.submit(crc32, path)
         return self.checksums[path]
 
+    def make_room(
+        self, scenery: Scenery, run: engine.Run, step: Step, names: Iterable[str]
+    ) -> engine.Held | None:
+        """What is to be held of these bands: those whose files are largest first, as far as there is room."""
+        chosen, left = [], self.room
+        for name in sorted(names, key=lambda name: -scenery.bands[name][3]):
+            if engine.held_bytes(scenery, name) <= left:
+                left -= engine.held_bytes(scenery, name)
+                chosen.append(name)
+        held = engine.hold(scenery, run, step, chosen)
+        self.room -= held.size
+        return held if chosen else None
+
 
 @contextmanager
 def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Job]:
@@ -299,25 +312,6 @@ def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Jo
         yield _Job(granule, order, chains, pool)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """A step of a chain, to be walked beside those of others."""
-
-    course: engine.Course
-    """The chain on its granule."""
-    step: Step
-    """Which step."""
-
-    @property
-    def rasters(self) -> frozenset[Raster]:
-        """As in `thalweg.fusion.Pass`."""
-        return frozenset(self.course.bands(self.step).values())
-
-    def walk(self) -> engine.Walk:
-        """As in `thalweg.fusion.Pass`."""
-        return self.course.walk(self.step)
 
 
 class _Unit:
@@ -329,6 +323,9 @@ class _Unit:
         self.id = ""
         self.meter = Meter()
         self.pool = MeteredPool(job.threads, self.meter)
+        self._course: engine.Course | None = None
+        self._step: Step = "sample"
+        self._held: engine.Held | None = None
         self._clock = time.perf_counter()
         self._started = datetime.now(UTC)
 
@@ -347,7 +344,24 @@ class _Unit:
         return self.meter
 
     def hold(self, rasters: frozenset[Raster]) -> engine.Walk | None:
-        """Rows of bands that are being read, for later."""
+        """Rows that a later step will want of bands that are being read; None where that is nothing."""
+        course = self._course
+        if self._held or course is None:
+            return None
+        here = frozenset(course.bands(self._step).values())
+        later = course.steps[course.steps.index(self._step) + 1 :]
+        self._held = self._worth_holding(course.scenery, later, rasters - here)
+        return self._held.walk(course.scenery, self.pool) if self._held else None
+
+    def _worth_holding(
+        self, scenery: Scenery, steps: Sequence[Step], rasters: frozenset[Raster]
+    ) -> engine.Held | None:
+        """What the first of these steps that reads a band reads of the rasters, as far as there is room."""
+        for step in steps:
+            wanted = scenery.band_rasters(step)
+            if wanted:
+                names = [name for name, raster in wanted.items() if raster in rasters]
+                return self.job.make_room(scenery, self._run(), step, names)
         return None
 
     def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
@@ -361,6 +375,9 @@ class _Unit:
             error = classify(problem)
             trace = traceback.format_exc() if isinstance(error, Bug) else ""
             return self.ending("failed", error=error, trace=trace)
+        finally:
+            self.job.room += self._held.size if self._held else 0
+            self._course = self._held = None
 
     def _complete(self) -> Passes[Ending]:
         order, parameters = self.order, self.assignment.parameters
@@ -427,10 +444,22 @@ class _Unit:
         )
 
     def _walk(self, scenery: Scenery, writer: ProductWriter) -> Passes[Conclusion]:
-        course = engine.Course(scenery, self.assignment.parameters, writer, self._run(), self.pool)
+        course = self._course = engine.Course(
+            scenery, self.assignment.parameters, writer, self._run(), self.pool
+        )
+        if self.chain.whole and len(self.job.chains) > 1:
+            yield self._read_beside_others(scenery)
         for step in course.steps:
-            yield _Pass(course, step)
+            self._step, course.held = step, self._held
+            yield Pass(frozenset(course.bands(step).values()), partial(course.walk, step))
         return course.conclude()
+
+    def _read_beside_others(self, scenery: Scenery) -> Pass:
+        """The bands of a whole-tile chain strip by strip, so that they can be read with those of other chains."""
+        bands = scenery.band_rasters("apply")
+        self._held = engine.hold(scenery, self._run(), "apply", bands)
+        self.job.room -= self._held.size
+        return Pass(frozenset(bands.values()), partial(self._held.walk, scenery, self.pool))
 
     def _run(self) -> engine.Run:
         told = self.order.progress

@@ -97,10 +97,13 @@ class Scenery:
     @property
     def rasters(self) -> list[OpenRaster]:
         """Every opened file that is read strip by strip."""
+        return [*(opened for _, _, opened, _ in self.bands.values()), *self._others]
+
+    @property
+    def _others(self) -> list[OpenRaster]:
         layers = [layer for _, layer, _ in self.statics.values() if isinstance(layer, OpenRaster)]
         masks = [source.opened for _, sources in self.masks.values() for source in sources]
-        codes = [opened for _, opened, _ in self.codes.values()]
-        return [*(opened for _, _, opened, _ in self.bands.values()), *masks, *codes, *layers]
+        return [*masks, *(opened for _, opened, _ in self.codes.values()), *layers]
 
     def band_rasters(self, step: str) -> dict[str, Raster]:
         """Name of each band that a step reads to its raster."""
@@ -136,9 +139,9 @@ class Scenery:
             return CoarseBandFeed(band, file, opened, self.part, -factor, self.halo)
         return BandFeed(band, file, opened, self.part, factor, self.halo)
 
-    def leave(self) -> None:
-        """Share no more decoded rows with other chains."""
-        for opened in self.rasters:
+    def leave(self, bands: Iterable[str]) -> None:
+        """Share no more decoded rows of these bands, nor of whatever is no band, with other chains."""
+        for opened in (*(self.bands[name][2] for name in bands), *self._others):
             opened.leave()
 
     def gate_feed(self, meanings: Iterable[str]) -> MaskFeed | None:
