@@ -373,6 +373,7 @@ class Course:
             available=scenery.available,
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
+            tags=scenery.tags,
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

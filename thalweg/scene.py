@@ -108,3 +108,5 @@ class Tileful:
     """What the step before gave back: the sample for learn, the model for settle, its own result for conclude."""
     corner: tuple[int, int] = (0, 0)
     """As in `Scene`."""
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """As in `Scene`."""

@@ -460,9 +460,9 @@ def _factors(mask: Grid, work: Grid) -> tuple[int, int] | None:
 
 def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRaster) -> NDArray[Any]:
     size = 256 if opened.dtype in ("uint8", "int8") else 65536
-    table = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
+    table: NDArray[Any] = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
     for bit, group in enumerate(groups):
         for meaning in group:
             if meaning in file.legend:
-                table |= file.legend[meaning].table(size).astype(table.dtype) << table.dtype.type(bit)
+                table |= np.where(file.legend[meaning].table(size), 1 << bit, 0).astype(table.dtype)
     return table
