@@ -90,7 +90,8 @@ ROOMS = {
     ),
     # The feeds bring bands to a chain's grid with the compiled resampling, once for all chains.
     "readers": Room(
-        modules="thalweg.decoding thalweg.feed thalweg.opened thalweg.readers thalweg.readers.* thalweg.scenery thalweg.static",
+        modules="thalweg.decoding thalweg.feed thalweg.opened thalweg.readers thalweg.readers.*"
+        " thalweg.scenery thalweg.static thalweg.upstream",
         ours="settings values thalweg.kernels.decoding thalweg.kernels.resample",
         later="writers",
         others="defusedxml numpy pyproj rasterio yaml",

@@ -229,6 +229,7 @@ class _Course:
             scenery.tags,
             scenery.nodata,
             scenery.available,
+            scenery.packings,
         )
 
     def _tileful(self, totals: Mapping[str, NDArray[np.int64]]) -> Tileful:
@@ -243,6 +244,8 @@ class _Course:
             available=scenery.available,
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
+            packings=scenery.packings,
+            upstream={name: produced.unit for name, produced in scenery.produced.items()},
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

@@ -33,6 +33,7 @@ from thalweg.scenery import Scenery, open_scenery
 from thalweg.settings import Settings, read_settings, return_large_blocks
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
+from thalweg.upstream import Find, finder
 
 if TYPE_CHECKING:
     from thalweg.cog import Codec
@@ -114,6 +115,13 @@ class Order:
     """Rows of a strip; changes no result."""
     progress: Callable[[str, str, float], None] | None = None
     """Told granule, chain and the share of the work that is done."""
+    products: Mapping[str, Path] = field(default_factory=dict)
+    """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
+
+    @property
+    def find(self) -> Find:
+        """Gives the products of other chains."""
+        return finder(self.destination, self.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,7 @@ def run(
     bbox: Bounds | None = None,
     codec: Codec = "zstd",
     strip_rows: int | None = None,
+    products: Mapping[str, str | Path] | None = None,
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
     **parameters: Any,
@@ -153,7 +162,8 @@ def run(
 
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
-    east, north in degrees. The endings come back in order, one a unit; a failing unit does not stop the others.
+    east, north in degrees, `products` chain to folder of a product that another chain reads. The endings come back in
+    order, one a unit; a failing unit does not stop the others.
     Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
     """
     return_large_blocks()
@@ -167,6 +177,7 @@ def run(
         codec=codec,
         strip_rows=strip_rows,
         progress=progress,
+        products=_products(products or {}),
     )
     assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
     endings = []
@@ -269,7 +280,9 @@ class _Unit:
         order, parameters = self.order, self.assignment.parameters
         with (
             raster_environment(),
-            open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery,
+            open_scenery(
+                self.chain, self.granule, parameters, order.static, order.box, order.find
+            ) as scenery,
         ):
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
@@ -277,7 +290,7 @@ class _Unit:
                 self.chain.version,
                 self.assignment.digest,
                 [self.granule.id],
-                statics,
+                {**statics, **scenery.identity},
                 list(order.box) if order.box else None,
             )
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
@@ -447,6 +460,14 @@ def software_versions() -> dict[str, str]:
 def exit_code(endings: Iterable[Ending]) -> int:
     """Of a run: 0 where every unit is done or without data, else the highest code of a failed one."""
     return max((ending.code for ending in endings if ending.state == "failed"), default=0)
+
+
+def _products(given: Mapping[str, str | Path]) -> dict[str, Path]:
+    folders = {chain: Path(folder) for chain, folder in given.items()}
+    for chain, folder in folders.items():
+        if not folder.is_dir():
+            raise MissingInput(f"product of chain {chain!r}: {folder}: no such folder")
+    return folders
 
 
 def _static_layers(
