@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from tests.granules import make_granule
 from tests.rasters import in_memory
 from tests.winter import Winter, rasters
 from thalweg import Band, Chain, Layer, Mask, Noted, chain
-from thalweg.engine import Run, hold
-from thalweg.errors import BadInput, Bug
+from thalweg.errors import BadInput, Bug, MissingInput
+from thalweg.holding import Held, _kept, hold
+from thalweg.inputs import Upstream
 from thalweg.opened import OpenRaster, RowStream
 from thalweg.processing import Ending
 from thalweg.scenery import open_scenery
 from thalweg.sharing import SharedRows
 from thalweg.static import StaticLayers
+from thalweg.strips import Run
 
 OUT = Layer("out", "int32")
 
@@ -239,15 +242,28 @@ def test_only_what_is_left_is_run(winter: Winter, tmp_path: Path, decoded: Count
     assert {name.rpartition("_")[2] for name in decoded if "RE_B" in name} == {"B3.tif", "B11.tif"}
 
 
-def test_a_box_is_the_same_together_and_alone(winter: Winter, tmp_path: Path) -> None:
+def box_within(winter: Winter) -> tuple[float, float, float, float]:
+    """A box whose edges lie on no pixel's."""
     with rasterio.open(next(winter.granule.glob("*_FRE_B11.tif"))) as band:
         west, south, east, north = transform_bounds(band.crs, "EPSG:4326", *band.bounds)
-    box = (0.7 * west + 0.3 * east, 0.6 * south + 0.4 * north, 0.2 * west + 0.8 * east, north)
-    names = ["snow", "test.edges", "test.mean"]
+    return (0.7 * west + 0.3 * east, 0.6 * south + 0.4 * north, 0.2 * west + 0.8 * east, north)
+
+
+def test_a_box_is_the_same_together_and_alone(winter: Winter, tmp_path: Path) -> None:
+    box, names = box_within(winter), ["snow", edges, mean, below]
     together = layers(run(winter, names, tmp_path / "together", bbox=box))
-    assert together == {
-        name: layers(run(winter, [name], tmp_path / "alone", bbox=box))[name] for name in names
-    }
+    alone = [run(winter, [name], tmp_path / "alone", bbox=box) for name in names]
+    assert together == {name: made for ended in alone for name, made in layers(ended).items()}
+
+
+def test_a_product_of_the_box_is_read_where_it_lies(winter: Winter, tmp_path: Path) -> None:
+    whole = product_of(run(winter, [edges, below], tmp_path / "whole")["test.below"])
+    part = product_of(run(winter, [edges, below], tmp_path / "part", bbox=box_within(winter))["test.below"])
+    with rasterio.open(whole / "out.tif") as all_of_it, rasterio.open(part / "out.tif") as within:
+        window = all_of_it.window(*within.bounds).round_lengths().round_offsets()
+        expected, found = all_of_it.read(1, window=window), within.read(1)
+    inside = (slice(3, -3), slice(3, -3))
+    np.testing.assert_array_equal(found[inside], expected[inside])
 
 
 def test_endings_come_as_soon_as_they_are_known(winter: Winter, tmp_path: Path) -> None:
@@ -364,3 +380,112 @@ def write_in_blocks(path: Path, size: int) -> None:
     profile.update(tiled=True, blockxsize=size, blockysize=size)
     with rasterio.open(path, "w", **profile) as raster:
         raster.write(values)
+
+
+# --- chains that read another chain's product
+
+
+@chain(
+    "test.below",
+    version="1",
+    inputs=[
+        Band("green", encoding="exact"),
+        Band("swir16", encoding="counts"),
+        Upstream("test.edges", ("out",)),
+    ],
+    outputs=[OUT],
+    halo=1,
+)
+def below(scene: Any) -> Any:
+    """Reads the product of the chain of 10 m, and two of its bands."""
+    own = (slice(1, -1), slice(1, -1))
+    fine = scene["test.edges_out"][2:-2, 2:-2]
+    return {"out": scene.green[own] + scene.swir16[own] + fine[::2, ::2] + fine[1::2, 1::2]}
+
+
+@chain(
+    "test.maybe",
+    version="1",
+    inputs=[Band("swir16", encoding="counts"), Upstream("test.fails", ("out",), required=False)],
+    outputs=[OUT],
+)
+def maybe(scene: Any) -> Any:
+    """Can do without the product of the chain that fails."""
+    return {"out": scene.swir16.astype(np.int32) + ("test.fails" in scene.available)}
+
+
+@chain(
+    "test.needs",
+    version="1",
+    inputs=[Band("swir16", encoding="counts"), Upstream("test.fails", ("out",))],
+    outputs=[OUT],
+)
+def needs(scene: Any) -> Any:
+    """Cannot do without it."""
+    return {"out": scene.swir16.astype(np.int32)}
+
+
+@pytest.mark.parametrize(
+    "chains",
+    list(permutations([edges, below, mean], 3)),
+    ids=lambda chains: "-".join(what.name for what in chains),
+)
+def test_a_chain_runs_after_the_one_whose_product_it_reads(
+    chains: tuple[Chain, ...], winter: Winter, tmp_path: Path
+) -> None:
+    together = layers(run(winter, chains, tmp_path / "together"))
+    for what in (edges, mean, below):
+        assert together[what.name] == layers(run(winter, [what], tmp_path / "alone"))[what.name]
+
+
+def test_bands_of_a_chain_that_waits_are_decoded_once(
+    winter: Winter, tmp_path: Path, decoded: Counter[str]
+) -> None:
+    run(winter, [edges, below, mean], tmp_path)
+    bands = {name: rows for name, rows in decoded.items() if "RE_B" in name}
+    assert bands == {name: rows_of(winter.granule / name) for name in bands}
+
+
+def test_without_room_bands_are_decoded_again_and_nothing_else_changes(
+    winter: Winter, tmp_path: Path, decoded: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = layers(run(winter, [edges, below], tmp_path / "roomy"))
+    decoded.clear()
+    monkeypatch.setattr(Held, "_used", property(lambda self: self.size + 1))
+    assert layers(run(winter, [edges, below], tmp_path / "narrow")) == roomy
+    assert max(rows / rows_of(winter.granule / name) for name, rows in decoded.items() if "RE_B" in name) > 1
+
+
+def test_who_needs_a_product_that_failed_misses_it(winter: Winter, tmp_path: Path) -> None:
+    endings = run(winter, [needs, maybe, fails], tmp_path)
+    assert isinstance(endings["test.needs"].error, MissingInput)
+    assert "'test.fails', which failed in this job: " in str(endings["test.needs"].error)
+    assert endings["test.maybe"].state == "done"
+    alone = run(winter, [maybe], tmp_path / "alone")
+    assert layers({"test.maybe": endings["test.maybe"]}) == layers(alone)
+
+
+def test_the_product_of_a_job_that_failed_is_not_replaced_by_an_older_one(
+    winter: Winter, tmp_path: Path
+) -> None:
+    made = run(winter, [replace(fails, function=edges.function, halo=2, inputs=edges.inputs)], tmp_path)
+    assert made["test.fails"].state == "done"
+    broken = replace(fails, version="2")
+    endings = run(winter, [broken, needs], tmp_path)
+    assert isinstance(endings["test.needs"].error, MissingInput)
+
+
+def test_chains_that_wait_for_each_other_are_refused(winter: Winter, tmp_path: Path) -> None:
+    loop = replace(fails, inputs=[Band("green"), Upstream("test.needs", ("out",))])
+    endings = run(winter, [needs, loop], tmp_path)
+    assert {ending.state for ending in endings.values()} == {"failed"}
+    assert all("test.fails, test.needs" in str(ending.error) for ending in endings.values())
+
+
+def test_sums_are_held_in_half_the_space_without_loss() -> None:
+    sums = np.array([[-40000, 25534, np.iinfo(np.int32).min, 7]], np.int32)
+    for rows, size in ((sums, 8), (sums + np.array([[0, 1, 0, 0]], np.int32), 16), (sums[:, 2:3], 2)):
+        kept = _kept(rows)
+        assert kept.values.nbytes == size
+        np.testing.assert_array_equal(kept.rows(), rows)
+        assert kept.rows().dtype == rows.dtype

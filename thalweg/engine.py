@@ -1,18 +1,15 @@
 """The engine: feeds a chain with strips of a granule and hands its layers on; blocked and whole results are equal.
 
-Reading, computing and writing overlap in one small pool: while a strip is computed, the next one is decoded and the
-last one encoded. A chain is run in one of three ways, as it declares: strip by strip (with a halo or without), on the
+A chain is run in one of three ways, as it declares: strip by strip (with a halo or without), on the
 whole tile at once, or survey then apply, where the survey reduces strips to integer totals and keeps a few bytes a
 pixel, so that no band is decoded twice and no raster is written in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from contextlib import closing
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,32 +19,15 @@ from thalweg.dataset import wants_dataset
 from thalweg.errors import BadParameters, NoData
 from thalweg.layer import Layer
 from thalweg.scene import Scene, Tileful
+from thalweg.strips import SOURCE_ROWS, Consume, Rows, Run, Walk, Work, strip_bounds, strips_of, walk_strips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thalweg.feed import Feed
-    from thalweg.granule import BandFile
-    from thalweg.inputs import Band, Step
+    from thalweg.holding import Held
+    from thalweg.inputs import Step
     from thalweg.raster import Raster
     from thalweg.scenery import Scenery
-
-Rows = tuple[int, int]
-"""First row of a strip, and the one after its last."""
-
-Progress = Callable[[float], None]
-"""Told the share of the work that is done, 0 to 1."""
-
-Work = Callable[[int, Mapping[str, "NDArray[Any]"]], Any]
-"""Number of a strip and its inputs to a result; a job of the pool."""
-
-Consume = Callable[[Rows, Any], Iterable["Future[None]"]]
-"""Takes the result of a strip; what it leaves to the pool comes back."""
-
-Walk = Generator[float, None, None]
-"""A pass over the strips of a tile, a strip each time it is advanced."""
-
-_SOURCE_ROWS = 256
 
 
 class Sink(Protocol):
@@ -56,16 +36,6 @@ class Sink(Protocol):
     def append(self, layer: Layer, rows: NDArray[Any]) -> None:
         """Add rows to a layer; may be called from several threads, for one layer never from two."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a chain is run, which never changes its results."""
-
-    strip_rows: int | None = None
-    """Rows of a strip on the chain's grid; None: what suits the files."""
-    progress: Progress = field(default=lambda share: None)
-    """Told how far the work is."""
 
 
 def compute(scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> Conclusion:
@@ -89,120 +59,10 @@ def pass_gate(scenery: Scenery, parameters: Any) -> None:
     if feed is None:
         return
     height = scenery.part.grid.shape[0]
-    for first, last in strip_bounds(height, _SOURCE_ROWS, 0):
+    for first, last in strip_bounds(height, SOURCE_ROWS, 0):
         if not np.all(feed.rows(first, last)):
             return
     raise NoData(f"{scenery.granule.path}: every pixel is {' or '.join(meanings).replace('_', ' ')}")
-
-
-def strip_bounds(rows: int, height: int, shift: int) -> list[Rows]:
-    """Strips of `height` rows; the first is `shift` rows shorter.
-
-    A band that is reduced needs rows beyond its strip: the shift makes these end where a block of the file does, so
-    that no block is decoded before its strip.
-    """
-    edges = [0, *range(height - shift if height > shift else height, rows, height), rows]
-    return [(first, last) for first, last in pairwise(edges) if last > first]
-
-
-def strips_of(scenery: Scenery, run: Run) -> list[Rows]:
-    """The strips in which the rows of a scenery are asked for."""
-    finest = scenery.finest
-    height = run.strip_rows or max(1, _SOURCE_ROWS // finest)
-    return strip_bounds(scenery.part.grid.shape[0], height, scenery.halo + (2 if finest > 1 else 0))
-
-
-def walk_strips(
-    feeds: Sequence[Feed], strips: Sequence[Rows], pool: Executor, work: Work, consume: Consume
-) -> Walk:
-    """Read, work on and consume strip after strip.
-
-    Given to whoever drives it, before each strip: the share of the tile, 0 to 1, that is asked for once the strip is
-    read. Whoever drives several walks may so keep them abreast.
-    """
-    pending: list[Future[Any]] = []
-    reads: dict[str, Future[NDArray[Any]]] = {}
-
-    def read(index: int) -> dict[str, Future[NDArray[Any]]]:
-        if index >= len(strips):
-            return {}
-        return {feed.name: pool.submit(feed.rows, *strips[index]) for feed in feeds}
-
-    try:
-        for index, strip in enumerate(strips):
-            yield strip[1] / strips[-1][1]
-            reads = reads or read(index)
-            values = {name: future.result() for name, future in reads.items()}
-            computed = pool.submit(work, index, values)
-            del values
-            reads = read(index + 1)
-            result = computed.result()
-            for future in pending:
-                future.result()
-            pending = list(consume(strip, result))
-        for future in pending:
-            future.result()
-    except BaseException:
-        # Nothing may still read or write when the files are closed.
-        wait([*reads.values(), *pending])
-        raise
-
-
-@dataclass(slots=True)
-class Held:
-    """Rows of bands that were read when other chains read the same files, kept until their chain's turn comes."""
-
-    step: Step
-    """The step that would read them."""
-    bands: Mapping[str, tuple[Band, BandFile]]
-    """Name to declaration and file."""
-    strips: list[Rows]
-    """The strips in which they are read."""
-    size: int
-    """Bytes that they take up in the end."""
-    rows: dict[str, list[NDArray[Any] | None]] = field(default_factory=dict)
-    """Name to one array a strip, as the feed gave it; None once it is taken."""
-
-    def walk(self, scenery: Scenery, pool: Executor) -> Walk:
-        """Read the bands; as `walk_strips` does."""
-        feeds = [scenery.band_feed(name) for name in self.bands]
-        try:
-            yield from walk_strips(feeds, self.strips, pool, lambda index, values: values, self._keep)
-        finally:
-            for name in self.bands:
-                scenery.bands[name][2].leave()
-
-    def serves(self, scenery: Scenery, run: Run) -> bool:
-        """True where all rows are there, and are those that a chain on this scenery asks for."""
-        is_whole = all(len(self.rows.get(name, ())) == len(self.strips) for name in self.bands)
-        are_same = all(scenery.bands.get(name, ())[:2] == found for name, found in self.bands.items())
-        return is_whole and are_same and strips_of(scenery, run) == self.strips
-
-    def take(self, strips: slice) -> dict[str, NDArray[Any]]:
-        """The rows of some strips, each given only once."""
-        taken = {}
-        for name, rows in self.rows.items():
-            parts = [part for part in rows[strips] if part is not None]
-            rows[strips] = [None] * len(rows[strips])
-            taken[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return taken
-
-    def _keep(self, strip: Rows, values: Mapping[str, NDArray[Any]]) -> Iterable[Future[None]]:
-        for name, rows in values.items():
-            self.rows.setdefault(name, []).append(rows)
-        return ()
-
-
-def hold(scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held:
-    """What is to be held of a scenery's bands for a step: nothing yet."""
-    bands = {name: scenery.bands[name][:2] for name in names}
-    return Held(step, bands, strips_of(scenery, run), sum(held_bytes(scenery, name) for name in bands))
-
-
-def held_bytes(scenery: Scenery, name: str) -> int:
-    """What the rows of a band on the chain's grid take up."""
-    rows, columns = scenery.part.grid.shape
-    return rows * columns * (4 if scenery.bands[name][0].encoding == "reflectance" else 2)
 
 
 def steps_of(chain: Chain) -> tuple[Step, ...]:
@@ -359,6 +219,7 @@ class Course:
             scenery.tags,
             scenery.nodata,
             scenery.available,
+            scenery.packings,
         )
 
     def _tileful(self, totals: Mapping[str, NDArray[np.int64]]) -> Tileful:
@@ -374,6 +235,8 @@ class Course:
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
             tags=scenery.tags,
+            packings=scenery.packings,
+            upstream={name: produced.unit for name, produced in scenery.produced.items()},
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from thalweg.errors import BadParameters
 
 if TYPE_CHECKING:
-    from thalweg.engine import Walk
     from thalweg.raster import Raster
+    from thalweg.strips import Walk
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)

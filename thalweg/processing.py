@@ -22,8 +22,9 @@ from thalweg.chain import Chain, Conclusion, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.fusion import Pass, Passes, run_together
+from thalweg.holding import Held, hold
 from thalweg.identity import short, unit_id
-from thalweg.inputs import Band
+from thalweg.inputs import Band, Upstream
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
 from thalweg.metering import Meter, MeteredPool
 from thalweg.opened import gdal_version, raster_environment, to_lonlat
@@ -37,6 +38,8 @@ from thalweg.settings import Settings, read_settings, return_large_blocks
 from thalweg.sharing import Sharing
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
+from thalweg.strips import Run, Walk
+from thalweg.upstream import Find, Produced, finder, read_product
 
 if TYPE_CHECKING:
     from thalweg.cog import Codec
@@ -125,6 +128,13 @@ class Order:
     """Rows of a strip; changes no result."""
     progress: Callable[[str, str, float], None] | None = None
     """Told granule, chain and the share of the work that is done."""
+    products: Mapping[str, Path] = field(default_factory=dict)
+    """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
+
+    @property
+    def find(self) -> Find:
+        """Gives the products of other chains."""
+        return finder(self.destination, self.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,7 @@ def run(
     bbox: Bounds | None = None,
     codec: Codec = "zstd",
     strip_rows: int | None = None,
+    products: Mapping[str, str | Path] | None = None,
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
     **parameters: Any,
@@ -164,7 +175,8 @@ def run(
 
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
-    east, north in degrees. The endings come back in order, one a unit; a failing unit does not stop the others.
+    east, north in degrees, `products` chain to folder of a product that another chain reads. The endings come back in
+    order, one a unit; a failing unit does not stop the others.
     Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
     """
     return_large_blocks()
@@ -178,6 +190,7 @@ def run(
         codec=codec,
         strip_rows=strip_rows,
         progress=progress,
+        products=_products(products or {}),
     )
     assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
     endings = []
@@ -291,16 +304,13 @@ class _Job:
             self.checksums[path] = self.threads.submit(crc32, path)
         return self.checksums[path]
 
-    def make_room(
-        self, scenery: Scenery, run: engine.Run, step: Step, names: Iterable[str]
-    ) -> engine.Held | None:
+    def make_room(self, scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held | None:
         """What is to be held of these bands: those whose files are largest first, as far as there is room."""
-        chosen, left = [], self.room
+        chosen: list[str] = []
         for name in sorted(names, key=lambda name: -scenery.bands[name][3]):
-            if engine.held_bytes(scenery, name) <= left:
-                left -= engine.held_bytes(scenery, name)
+            if hold(scenery, run, step, [*chosen, name]).size <= self.room:
                 chosen.append(name)
-        held = engine.hold(scenery, run, step, chosen)
+        held = hold(scenery, run, step, chosen)
         self.room -= held.size
         return held if chosen else None
 
@@ -325,7 +335,7 @@ class _Unit:
         self.pool = MeteredPool(job.threads, self.meter)
         self._course: engine.Course | None = None
         self._step: Step = "sample"
-        self._held: engine.Held | None = None
+        self._held: Held | None = None
         self._clock = time.perf_counter()
         self._started = datetime.now(UTC)
 
@@ -337,25 +347,46 @@ class _Unit:
     @property
     def after(self) -> frozenset[str]:
         """Chains of this job whose products this one reads."""
-        return frozenset()
+        read = frozenset(upstream.chain for upstream in self._upstreams())
+        return (read & self.job.chains) - self.order.products.keys() - {self.name}
+
+    def _upstreams(self) -> list[Upstream]:
+        try:
+            inputs = self.chain.inputs_for(self.assignment.parameters, self.granule)
+        except Exception:  # noqa: BLE001 - it is met again, and told, when the unit begins
+            return []
+        return [declared for declared in inputs if isinstance(declared, Upstream)]
 
     def at_work(self) -> AbstractContextManager[object]:
         """Counts what this thread does as this unit's."""
         return self.meter
 
-    def hold(self, rasters: frozenset[Raster]) -> engine.Walk | None:
+    def hold(self, rasters: frozenset[Raster]) -> Walk | None:
         """Rows that a later step will want of bands that are being read; None where that is nothing."""
         course = self._course
-        if self._held or course is None:
+        if self._held:
             return None
+        if course is None:
+            return self._hold_before(rasters)
         here = frozenset(course.bands(self._step).values())
         later = course.steps[course.steps.index(self._step) + 1 :]
         self._held = self._worth_holding(course.scenery, later, rasters - here)
         return self._held.walk(course.scenery, self.pool) if self._held else None
 
+    def _hold_before(self, rasters: frozenset[Raster]) -> Walk:
+        """As `hold`, of a unit that waits for another one's product: its bands are opened for that alone."""
+        order, parameters = self.order, self.assignment.parameters
+        with open_scenery(
+            self.chain, self.granule, parameters, order.static, order.box, bands_only=True
+        ) as scenery:
+            self.job.admit(scenery)
+            self._held = self._worth_holding(scenery, engine.steps_of(self.chain), rasters)
+            if self._held:
+                yield from self._held.walk(scenery, self.pool)
+
     def _worth_holding(
         self, scenery: Scenery, steps: Sequence[Step], rasters: frozenset[Raster]
-    ) -> engine.Held | None:
+    ) -> Held | None:
         """What the first of these steps that reads a band reads of the rasters, as far as there is room."""
         for step in steps:
             wanted = scenery.band_rasters(step)
@@ -368,7 +399,7 @@ class _Unit:
         """Make the product, pass by pass; whatever fails is an ending."""
         self._clock, self._started = time.perf_counter(), datetime.now(UTC)
         try:
-            return (yield from self._complete())
+            return (yield from self._complete(self._find(ended)))
         except NoData as problem:
             return self.ending("no-data", error=problem)
         except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
@@ -379,16 +410,30 @@ class _Unit:
             self.job.room += self._held.size if self._held else 0
             self._course = self._held = None
 
-    def _complete(self) -> Passes[Ending]:
+    def _find(self, ended: Mapping[str, Ending]) -> Find:
+        """Gives products of other chains: of those that ran in this job what they made there, and nothing older."""
+        for upstream in self._upstreams():
+            if upstream.required and upstream.chain in self.after:
+                _check_ended(ended[upstream.chain], self.name)
+
+        def find(chain: str, granule: Granule) -> Produced | None:
+            if chain not in self.after:
+                return self.order.find(chain, granule)
+            product = ended[chain].product
+            return read_product(product) if product else None
+
+        return find
+
+    def _complete(self, find: Find) -> Passes[Ending]:
         order, parameters = self.order, self.assignment.parameters
-        with open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery:
+        with open_scenery(self.chain, self.granule, parameters, order.static, order.box, find) as scenery:
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
                 self.chain.name,
                 self.chain.version,
                 self.assignment.digest,
                 [self.granule.id],
-                statics,
+                {**statics, **scenery.identity},
                 list(order.box) if order.box else None,
             )
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
@@ -457,15 +502,15 @@ class _Unit:
     def _read_beside_others(self, scenery: Scenery) -> Pass:
         """The bands of a whole-tile chain strip by strip, so that they can be read with those of other chains."""
         bands = scenery.band_rasters("apply")
-        self._held = engine.hold(scenery, self._run(), "apply", bands)
+        self._held = hold(scenery, self._run(), "apply", bands)
         self.job.room -= self._held.size
         return Pass(frozenset(bands.values()), partial(self._held.walk, scenery, self.pool))
 
-    def _run(self) -> engine.Run:
+    def _run(self) -> Run:
         told = self.order.progress
         if told is None:
-            return engine.Run(strip_rows=self.order.strip_rows)
-        return engine.Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
+            return Run(strip_rows=self.order.strip_rows)
+        return Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
 
     def _finish(
         self,
@@ -552,6 +597,20 @@ class _Unit:
         }
 
 
+def _check_ended(upstream: Ending, chain: str) -> None:
+    """MissingInput or NoData where a chain that another one cannot do without made no product in this job."""
+    if upstream.state == "no-data":
+        raise NoData(
+            f"{upstream.granule}: chain {upstream.chain!r}, whose product {chain!r} reads, has no data"
+        )
+    if upstream.product is None:
+        raise MissingInput(
+            f"{upstream.granule}: chain {chain!r} reads the product of chain {upstream.chain!r}, which failed in this "
+            f"job: {upstream.error}",
+            advice=f"Mend what made {upstream.chain!r} fail, and run both again.",
+        )
+
+
 def crc32(path: Path) -> str:
     """Checksum of an input, as ``crc32:<8 digits>``: it tells one file from another at a tenth of the cost of SHA-256,
     which on half a gigabyte of bands would be a fifth of the whole unit's work."""
@@ -572,6 +631,14 @@ def software_versions() -> dict[str, str]:
 def exit_code(endings: Iterable[Ending]) -> int:
     """Of a run: 0 where every unit is done or without data, else the highest code of a failed one."""
     return max((ending.code for ending in endings if ending.state == "failed"), default=0)
+
+
+def _products(given: Mapping[str, str | Path]) -> dict[str, Path]:
+    folders = {chain: Path(folder) for chain, folder in given.items()}
+    for chain, folder in folders.items():
+        if not folder.is_dir():
+            raise MissingInput(f"product of chain {chain!r}: {folder}: no such folder")
+    return folders
 
 
 def _static_layers(
