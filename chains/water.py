@@ -27,6 +27,7 @@ from thalweg.chains.water_detectors import (
     roles_of,
 )
 from thalweg.chains.water_exact import dswx_layers, wofs_layers
+from thalweg.chains.water_forest import kept_forest
 from thalweg.chains.water_layers import LAYERS, source_bits, water_names
 from thalweg.chains.water_parameters import DSWX, ROLES, Water
 from thalweg.chains.water_training import Learnt, gather, learn, learners, own_rows
@@ -290,16 +291,25 @@ def conclude(tile: Tileful, parameters: Water) -> Conclusion:
     }
     if not parameters.exact:
         properties |= training_properties(tile, tile.settled, parameters)
-    return Conclusion(properties, empty=valid == 0)
+    return Conclusion(properties, empty=valid == 0, models=kept_models(tile, parameters))
+
+
+def kept_models(tile: Tileful, parameters: Water) -> dict[str, dict[str, NDArray[Any]]]:
+    """The forest that the product is to carry."""
+    grown = tile.settled.learnt.grown if parameters.write_model and not parameters.exact else None
+    if grown is None:
+        return {}
+    origin = {"tile": tile.granule.tile, "date": tile.granule.sensed.isoformat()}
+    return {"forest_model": kept_forest(grown, parameters, origin)}
 
 
 def training_properties(tile: Tileful, settled: Settled, parameters: Water) -> dict[str, Any]:
     """What is said of the detector, its model and the pixels for which it was not needed."""
     learnt, counts = settled.learnt, settled.counts
-    sampled = DETECTORS[learnt.detector].learns
-    certain = counts["valid"] - counts["asked"] if sampled else None
+    models = learnt.model is not None
+    certain = counts["valid"] - counts["asked"] if models else None
     training = {**learnt.training, "n_disagree": counts["disagree"]}
-    if sampled:
+    if models:
         training |= {"n_gated": certain, "n_asked": counts["asked"]}
     return {
         "water:detector_used": learnt.detector,
@@ -329,6 +339,7 @@ water = chain(
     gate=water_gate,
     names=water_names,
     levels=("L2A", "L1C"),
+    codes={"missing": "E_INPUT", "grid": "E_GRID"},
     main=("water", "wtr", "wofl"),
     summary=("water:detector_used", "water:water_fraction", "water:valid_fraction"),
     references=(

@@ -17,7 +17,7 @@ import numpy as np
 
 from thalweg.chains.water_parameters import ROLES, Water
 from thalweg.errors import BadInput
-from thalweg.inputs import NO_DATA, Codes, Input, Static
+from thalweg.inputs import NO_DATA, Codes, Input, Model, Static
 from thalweg.kernels import cluster, dswx, forest, samples, water, wofs
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Detector:
     version: str
     """Changes when its results may."""
     learns: bool
-    """True where it needs a model of a sample."""
+    """True where it learns from a sample of the tile."""
     inputs: Callable[[Water, Granule | None], Sequence[Input]]
     """What it requires beside the six bands, the mask roles and the occurrence."""
     halo: Callable[[Water, Granule | None], int]
@@ -410,6 +410,11 @@ def predict_forest(block: Block, model: forest.CompiledForest) -> Predicted:
     return Predicted(prob, np.zeros(block.shape, np.uint8), asked)
 
 
+def forest_model_inputs(parameters: Water, granule: Granule | None) -> list[Input]:
+    """The forest that an operator installed: required where the user wants no other."""
+    return [Model("forest_model", required=parameters.train == "static")]
+
+
 def _nothing_more(parameters: Water, granule: Granule | None) -> list[Input]:
     return []
 
@@ -422,6 +427,7 @@ DETECTORS: Mapping[str, Detector] = {
     detector.id: detector
     for detector in (
         Detector("forest", "1", True, _nothing_more, _no_halo, predict_forest),
+        Detector("forest_model", "1", False, forest_model_inputs, _no_halo, predict_forest),
         Detector("cluster", "1", True, _nothing_more, _no_halo, predict_cluster),
         Detector("dswx", "1", False, dswx_inputs, dswx_halo, predict_dswx, "dswx-conformance"),
         Detector("wofs", "1", False, wofs_inputs, wofs_halo, predict_wofs, "wofs-conformance"),

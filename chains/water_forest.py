@@ -1,14 +1,16 @@
-"""Training of the random forest: scikit-learn grows the trees, flat arrays keep them."""
+"""The random forest: scikit-learn grows the trees, flat arrays keep them, and a file of these may be used again."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple
+import json
+from collections.abc import Mapping
+from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.errors import BadParameters
+from thalweg.errors import BadInput, BadParameters
 from thalweg.kernels import samples
 from thalweg.kernels.forest import Forest
 
@@ -89,3 +91,83 @@ def library_versions() -> dict[str, str]:
     import sklearn
 
     return {"scikit-learn": str(sklearn.__version__), "numpy": str(np.__version__)}
+
+
+def kept_forest(grown: Forest, parameters: Water, origin: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of a forest as a product carries them, with JSON text about it; `origin`: tile and date."""
+    growth = {
+        name: getattr(parameters, name) for name in ("n_trees", "max_depth", "max_features", "water_occ_min")
+    }
+    said = {
+        "features": parameters.features,
+        "parameters": growth,
+        "seed": parameters.seed,
+        "versions": library_versions(),
+        **origin,
+    }
+    return {**_arrays(grown), "meta": np.array(json.dumps(said, sort_keys=True))}
+
+
+def installed_forest(arrays: Mapping[str, NDArray[Any]], parameters: Water) -> tuple[Forest, dict[str, Any]]:
+    """The forest that `kept_forest` kept, and what is said of it.
+
+    Raises BadInput where the arrays are no forest, BadParameters where it sees other features than the run's.
+    """
+    try:
+        found = {
+            of.name: arrays[of.name].astype(_TYPES[of.name], casting="same_kind") for of in fields(Forest)
+        }
+        meta = dict(json.loads(str(arrays["meta"])))
+        features = tuple(meta["features"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise _no_forest(f"{type(problem).__name__}: {problem}") from None
+    if features != parameters.features:
+        raise BadParameters(
+            f"water.features = {', '.join(parameters.features)}, but the installed forest_model sees "
+            f"{', '.join(map(str, features))}",
+            id="E_PARAM",
+        )
+    grown = Forest(**found)
+    _check_forest(grown, len(features))
+    return grown, meta
+
+
+_TYPES = {
+    "tree_start": np.int64,
+    "feature": np.int16,
+    "threshold": np.float64,
+    "left": np.int32,
+    "right": np.int32,
+    "value": np.float64,
+}
+
+
+def _arrays(grown: Forest) -> dict[str, NDArray[Any]]:
+    return {of.name: getattr(grown, of.name) for of in fields(grown)}
+
+
+def _check_forest(grown: Forest, features: int) -> None:
+    """BadInput where following the arrays could leave them, or go round in a circle."""
+    start, nodes = grown.tree_start, grown.feature.size
+    sizes = {array.size for name, array in _arrays(grown).items() if name != "tree_start"}
+    if any(array.ndim != 1 for array in _arrays(grown).values()) or sizes != {nodes} or start.size < 2:
+        raise _no_forest("its arrays have different lengths")
+    if start[0] != 0 or start[-1] != nodes or (np.diff(start) < 1).any():
+        raise _no_forest("tree_start does not divide the nodes into trees")
+    inner = grown.feature >= 0
+    tree = np.repeat(np.arange(start.size - 1), np.diff(start))
+    own, size = np.arange(nodes) - start[tree], np.diff(start)[tree]
+    for child in (grown.left, grown.right):
+        if ((child <= own) | (child >= size))[inner].any():
+            raise _no_forest("a child does not stand behind its parent in its tree")
+    if (grown.feature >= features).any() or not np.isfinite(grown.threshold[inner]).all():
+        raise _no_forest("a test has no feature or no threshold")
+    if not ((grown.value >= 0) & (grown.value <= 1)).all():
+        raise _no_forest("a share of water is not from 0 to 1")
+
+
+def _no_forest(why: str) -> BadInput:
+    return BadInput(
+        f"static layer 'forest_model' is no forest of this program: {why}",
+        advice="Install forest_model.npz of a product that was made with water.write_model=true.",
+    )

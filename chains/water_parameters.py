@@ -47,6 +47,7 @@ _SLURP: dict[str, Any] = {
 }
 
 DetectorId = Literal["forest", "cluster", "dswx", "wofs"]
+FallbackId = Literal["forest", "cluster", "dswx", "wofs", "forest_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,16 @@ class Water:
     ] = "surfwater"
     detector: Annotated[DetectorId, Within(note="what tells water from land")] = "forest"
     fallback: Annotated[
-        tuple[DetectorId, ...],
+        tuple[FallbackId, ...],
         Within(note="in whose place these stand, in order, where it cannot be trained"),
     ] = ("cluster", "dswx")
+    train: Annotated[
+        Literal["tile", "static"],
+        Within(note="the forest learns from the tile, or is the installed forest_model.npz"),
+    ] = "tile"
+    write_model: Annotated[
+        bool, Within(note="the product carries its forest, which may be installed as a forest_model")
+    ] = False
     seed: Annotated[int, Within(0, 2**32 - 1, note="of the samples and of the forest")] = 20170101
     grid_origin: Annotated[
         tuple[int, int],
@@ -183,6 +191,8 @@ class Water:
         """The detectors in the order in which they are tried, up to the first that needs no training."""
         if self.exact:
             return (self.detector,)
+        if self.detector == "forest" and self.train == "static":
+            return ("forest_model",)
         names = list(dict.fromkeys((self.detector, *self.fallback)))
         ready = next((place for place, name in enumerate(names) if name in READY), len(names))
         return tuple(names[: ready + 1])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thalweg.chains.water_detectors import DETECTORS, Block, make_block, masked_by
-from thalweg.chains.water_forest import grow_forest, library_versions, model_digest
+from thalweg.chains.water_forest import grow_forest, installed_forest, library_versions, model_digest
 from thalweg.chains.water_parameters import Water
 from thalweg.errors import MissingInput, NoData
 from thalweg.footprint import is_geographic
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thalweg.grid import Grid
+    from thalweg.kernels.forest import Forest
     from thalweg.scene import Scene, Tileful
 
 CLASSES = ("water", "land_near", "land_high", "land_bright")
@@ -64,23 +65,20 @@ class Learnt:
     """What is said of the training in the item."""
     fallbacks: tuple[Fallback, ...] = ()
     """Those in whose place it stands."""
+    grown: Forest | None = None
+    """The forest that was grown, as it may be kept."""
     low: bool = False
     """True where it scored low on what was held out."""
 
     @property
     def untrained(self) -> bool:
-        """True where decisions rest on something else than a good model of the wanted detector."""
-        return self.low or bool(self.fallbacks)
+        """True where no good model of the wanted detector, learnt from the tile, decides."""
+        return self.low or bool(self.fallbacks) or self.detector == "forest_model"
 
 
 def learners(parameters: Water) -> list[str]:
-    """The detectors that may have to learn, in order: those before the first that always works."""
-    names: list[str] = []
-    for name in parameters.chosen:
-        if not DETECTORS[name].learns:
-            break
-        names.append(name)
-    return [] if parameters.exact else names
+    """The detectors that may have to learn from a sample, in order."""
+    return [] if parameters.exact else [name for name in parameters.chosen if DETECTORS[name].learns]
 
 
 def gather(scene: Scene, parameters: Water) -> Gathered | None:
@@ -179,7 +177,7 @@ def learn(tile: Tileful, parameters: Water) -> Learnt:
     for name in parameters.chosen:
         outcome = _fit(name, gathered, tile, parameters)
         if isinstance(outcome, Learnt):
-            return Learnt(outcome.detector, outcome.model, outcome.training, tuple(failed), outcome.low)
+            return replace(outcome, fallbacks=tuple(failed))
         failed.append(outcome)
     raise _untrainable(tile, failed)
 
@@ -189,7 +187,17 @@ def _fit(name: str, gathered: Gathered | None, tile: Tileful, parameters: Water)
         return fit_forest(gathered.forest if gathered else None, tile, parameters)
     if name == "cluster":
         return fit_cluster(gathered.cluster if gathered else None, parameters)
-    return Learnt(name)
+    return reuse_forest(tile, parameters) if name == "forest_model" else Learnt(name)
+
+
+def reuse_forest(tile: Tileful, parameters: Water) -> Learnt | Fallback:
+    """The forest that an operator installed; BadInput or BadParameters where it is none, or one of other features."""
+    arrays = tile.models.get("forest_model")
+    if arrays is None:
+        return Fallback("forest_model", "no static layer 'forest_model'")
+    grown, meta = installed_forest(arrays, parameters)
+    training = {"model_sha256": model_digest(grown), "model": meta, "quality": "unknown"}
+    return Learnt("forest_model", forest.compiled(grown, parameters.features), training)
 
 
 def _untrainable(tile: Tileful, failed: Sequence[Fallback]) -> MissingInput:
@@ -248,6 +256,7 @@ def fit_forest(reservoir: samples.Reservoir | None, tile: Tileful, parameters: W
         "n_kept": {"water": int(kept[0]), "land": int(kept[1:].sum())},
         "n_held_out": {"water": int(held[0]), "land": int(held[1:].sum())},
         "holdout": scores,
+        "gate": _gate_agreement(table, compiled, parameters),
         "quality": "low" if low else "good" if scores else "unknown",
         "water_occ_min": parameters.water_occ_min,
         "gsw_version": tile.tags.get("gsw_occurrence", {}).get("VERSION", "unknown"),
@@ -255,7 +264,7 @@ def fit_forest(reservoir: samples.Reservoir | None, tile: Tileful, parameters: W
         "model_sha256": model_digest(grown),
         "libraries": library_versions(),
     }
-    return Learnt("forest", compiled, training, low=low)
+    return Learnt("forest", compiled, training, grown=grown, low=low)
 
 
 def _too_few(counts: NDArray[np.int64], least: int) -> bool:
@@ -292,36 +301,33 @@ def _score(
     """Agreement with the archive on held-out samples: it is not accuracy, for the ambiguous pixels are left out."""
     groups = [[number + samples.HELD_OUT] for number in range(4)]
     table = _drawn(reservoir, groups, held, parameters, 4)
-    bands: Any = tuple(np.ascontiguousarray(band.reshape(1, -1)) for band in table.spectra.T)
-    tests = np.empty((1, len(table.classes)), np.uint8)
-    samples.spectral_tests(bands, parameters.limits().as_array(), tests)
-    gated, asked = (
-        _candidates(bands, tests, compiled, parameters, forest.gate(certain))
-        for certain in (0 if parameters.certain_land_gate else None, None)
-    )
-    truth = table.classes == samples.WATER
-    certain = (tests[0] & samples.CERTAIN_LAND) != 0
-    agreement = float((gated == asked)[certain].mean()) if certain.any() else None
+    found, _ = _candidates(table, compiled, parameters, parameters.certain_land_gate)
     return {
-        **_precision_and_recall(gated, truth),
+        **_precision_and_recall(found, table.classes == samples.WATER),
         "n_drawn": _drawn_counts(table),
         "table_sha256": table_digest(table, with_classes=True),
-        "gate_agreement": agreement,
-        "gate_agreement_n": int(certain.sum()),
     }
 
 
+def _gate_agreement(
+    table: samples.Table, compiled: forest.CompiledForest, parameters: Water
+) -> dict[str, Any]:
+    """How often the trees, where they are asked, call certain land of the sample land."""
+    found, certain = _candidates(table, compiled, parameters, False)
+    count = int(certain.sum())
+    return {"n": count, "agreement": float((~found[certain]).mean()) if count else None}
+
+
 def _candidates(
-    bands: Any,
-    tests: NDArray[np.uint8],
-    compiled: forest.CompiledForest,
-    parameters: Water,
-    known: NDArray[np.uint8],
-) -> NDArray[np.bool_]:
-    prob = np.empty(tests.shape, np.uint8)
+    table: samples.Table, compiled: forest.CompiledForest, parameters: Water, gated: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which samples the forest calls water, and which are certain land."""
+    bands: Any = tuple(np.ascontiguousarray(band.reshape(1, -1)) for band in table.spectra.T)
+    tests, prob = np.empty((2, 1, len(table.classes)), np.uint8)
+    samples.spectral_tests(bands, parameters.limits().as_array(), tests)
+    known = forest.gate(0 if gated else None)
     forest.predict(bands, tests, np.zeros(tests.shape, np.uint16), compiled, prob, masked_by=1, known=known)
-    wet: NDArray[np.bool_] = prob[0] >= parameters.prob_threshold
-    return wet
+    return prob[0] >= parameters.prob_threshold, (tests[0] & samples.CERTAIN_LAND) != 0
 
 
 def _precision_and_recall(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float]:

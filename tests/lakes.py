@@ -110,9 +110,11 @@ def write_plane(
     return path
 
 
-def run_lake(folder: Path, lake: Lake, *, strip_rows: int | None = None, **parameters: Any) -> Ending:
+def run_lake(
+    folder: Path, lake: Lake, *, strip_rows: int | None = None, crs: str = "EPSG:4326", **parameters: Any
+) -> Ending:
     """The water chain on a scene, through its files."""
-    granule = write_lake(folder / "in", lake)
+    granule = write_lake(folder / "in", lake, crs=crs)
     (ending,) = thalweg.run(
         granule,
         "water",

@@ -55,6 +55,8 @@ class Conclusion:
     """Layers to be given as polygons too: name to the field that holds the value."""
     empty: bool = False
     """True for a product without one valid pixel, which a conformance profile writes all the same."""
+    models: Mapping[str, Arrays] = field(default_factory=dict)
+    """Role to arrays that the product is to carry as ``<role>.npz``, ready to be installed as a `Model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Chain:
     """Layers that the quicklook may show: the first of these that was made, else the first layer."""
     summary: tuple[str, ...] = ()
     """STAC properties that say most about a product, for people."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """What its specification calls two errors of its inputs: `missing` ones, and those whose `grid` does not fit."""
     licence: str = "CC-BY-4.0"
     """Licence of its products, an SPDX identifier."""
     references: tuple[str, ...] = ()

@@ -237,6 +237,7 @@ class Course:
             tags=scenery.tags,
             packings=scenery.packings,
             upstream={name: produced.unit for name, produced in scenery.produced.items()},
+            models=scenery.models,
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

@@ -130,8 +130,10 @@ class Granule:
         """The masks that know of a meaning."""
         return tuple(mask for mask in self.masks if meaning in mask.legend)
 
-    def missing(self, what: str, chain: str) -> MissingInput | BadInput:
+    def missing(self, what: str, chain: str, id: str | None = None) -> MissingInput | BadInput:
         """The error for a role or meaning that the granule does not have, naming the file that would hold it.
+
+        `id`: what the chain's specification calls it.
 
         A format that promises the file is damaged without it; others merely do not have it.
         """
@@ -141,5 +143,5 @@ class Granule:
         lacks = f"needs {what!r}, which the granule does not hold{where}"
         message = f"{self.path}: chain '{chain}' {lacks}; it holds: {have}"
         if pattern and self.format in PROMISING:
-            return BadInput(message, id="SNOW-IN-02" if chain == "snow" else None)
-        return MissingInput(message)
+            return BadInput(message, id="SNOW-IN-02" if chain == "snow" else id)
+        return MissingInput(message, id=id)

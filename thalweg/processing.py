@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
@@ -534,8 +534,7 @@ class _Unit:
             **conclusion.documents,
             f"{self.chain.name}_run.json": self._run_document(inputs, layers),
         }
-        concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
-        written = writer.finish(concluded, self.chain.main, self.pool)
+        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
         assets = describe_files(written, folder, scenery.part.grid, self.pool)
         return build_item(
             target.name,

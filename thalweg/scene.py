@@ -117,3 +117,5 @@ class Tileful:
     """As in `Scene`."""
     upstream: Mapping[str, str] = field(default_factory=dict)
     """Name of another chain to the unit whose product is read."""
+    models: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role of a model to its arrays by name."""

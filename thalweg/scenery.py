@@ -30,11 +30,11 @@ from thalweg.feed import (
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
-from thalweg.inputs import Band, Codes, Field, Input, Mask, Static, Upstream, is_read_in
+from thalweg.inputs import Band, Codes, Field, Input, Mask, Model, Static, Upstream, is_read_in
 from thalweg.opened import OpenRaster, open_raster
 from thalweg.raster import Packing, Raster
 from thalweg.scene import WholeLayer
-from thalweg.static import StaticLayers, is_vector, open_static, read_whole
+from thalweg.static import MODELS, StaticLayers, is_vector, open_static, read_model, read_whole
 from thalweg.tile import Tile
 from thalweg.upstream import Find, Produced
 
@@ -80,6 +80,8 @@ class Scenery:
     """Role to declaration, layer and the part of it that is processed."""
     whole: dict[str, WholeLayer] = field(default_factory=dict)
     """Static layers that are held whole."""
+    models: dict[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role to the arrays of a model."""
     static_files: dict[str, Path] = field(default_factory=dict)
     """Role to file, for identity and provenance."""
     tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -98,7 +100,15 @@ class Scenery:
     def available(self) -> frozenset[str]:
         """Names of all inputs that are there."""
         return frozenset(
-            (*self.bands, *self.masks, *self.codes, *self.statics, *self.fields, *self.upstreams)
+            (
+                *self.bands,
+                *self.masks,
+                *self.codes,
+                *self.statics,
+                *self.fields,
+                *self.upstreams,
+                *self.models,
+            )
         )
 
     @property
@@ -239,7 +249,7 @@ class Scenery:
         return BadInput(
             f"{opened.path} lies on {opened.grid.describe()}, but {reference} and the chain's grid on "
             f"{self.part.whole.describe()}: {why}",
-            id=f"{self.chain.name.upper()}-GRID-{number}",
+            id=self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-{number}"),
         )
 
     def _add_mask(self, mask: Mask) -> None:
@@ -248,7 +258,7 @@ class Scenery:
             self.masks[mask.name] = (mask, sources)
         elif mask.required:
             first = next(meaning for group in mask.groups for meaning in group)
-            raise self.granule.missing(first, self.chain.name)
+            raise self.granule.missing(first, self.chain.name, self.chain.codes.get("missing"))
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
@@ -260,7 +270,7 @@ class Scenery:
             self.codes[codes.name] = (codes, opened, enlarge)
             self.nodata[codes.name] = opened.nodata
         elif codes.required:
-            raise self.granule.missing(codes.meaning, self.chain.name)
+            raise self.granule.missing(codes.meaning, self.chain.name, self.chain.codes.get("missing"))
 
     def _mask_sources(self, groups: tuple[tuple[str, ...], ...]) -> list[MaskSource]:
         masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
@@ -338,7 +348,7 @@ class Scenery:
         path = layers.find(static.role, tile)
         if path is None:
             if static.required:
-                raise layers.missing(static.role, tile, self.chain.name)
+                raise layers.missing(static.role, tile, self.chain.name, id=self.chain.codes.get("missing"))
             return
         layer, place = self._open_static(static, path)
         self.nodata[static.role] = layer.nodata
@@ -356,6 +366,16 @@ class Scenery:
         self.statics[static.role] = (static, layer, place)
         self.static_files[static.role] = path
 
+    def _add_model(self, model: Model, layers: StaticLayers, tile: str) -> None:
+        path = layers.find(model.role, tile, MODELS)
+        if path is not None:
+            self.models[model.role] = read_model(path)
+            self.static_files[model.role] = path
+        elif model.required:
+            raise layers.missing(
+                model.role, tile, self.chain.name, MODELS[0], self.chain.codes.get("missing")
+            )
+
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
         """The layer and the part of it that is processed: all of it where it holds just the user's box."""
         part, times = self.part, static.finer
@@ -364,7 +384,8 @@ class Scenery:
             opened.close()
             if opened.grid.equals(part.grid.finer(times)):
                 part = Part(part.grid, 0, 0, part.grid)
-        return open_static(static, path, part.whole.finer(times), self.chain.name), part
+        code = self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-01")
+        return open_static(static, path, part.whole.finer(times), code), part
 
 
 def open_scenery(
@@ -436,9 +457,11 @@ def _open_bands(
             stack.callback(opened.close)
             bands.append((band, file, opened))
         elif band.required:
-            raise granule.missing(band.role, chain.name)
+            raise granule.missing(band.role, chain.name, chain.codes.get("missing"))
     if not bands:
-        raise granule.missing(" or ".join(band.role for band in wanted), chain.name)
+        raise granule.missing(
+            " or ".join(band.role for band in wanted), chain.name, chain.codes.get("missing")
+        )
     return bands
 
 
@@ -459,6 +482,8 @@ def _add(scenery: Scenery, declared: Input, layers: StaticLayers, find: Find | N
         scenery._add_field(declared)
     elif isinstance(declared, Upstream):
         scenery._add_upstream(declared, find)
+    elif isinstance(declared, Model):
+        scenery._add_model(declared, layers, scenery.granule.tile)
 
 
 def _check_level(chain: Chain, granule: Granule) -> None:
