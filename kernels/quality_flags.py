@@ -185,6 +185,13 @@ def settle_range(
         values[i] = NAN if beyond & (not keep) else value
 
 
+@kernel("void(float64[::1], float64[::1])")
+def follow(values: Numbers, others: Numbers) -> None:
+    """No other without its value."""
+    for i in range(values.size):
+        others[i] = others[i] if values[i] == values[i] else NAN
+
+
 @kernel("void(float64[::1], float64[::1], float64, float64, int64, uint32[::1])")
 def settle_domain(
     values: Numbers, variable: Numbers, lowest: float, highest: float, outside: int, words: Words

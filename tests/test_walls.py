@@ -90,8 +90,8 @@ ROOMS = {
     ),
     # The feeds bring bands to a chain's grid with the compiled resampling, once for all chains.
     "readers": Room(
-        modules="thalweg.decoding thalweg.feed thalweg.opened thalweg.readers thalweg.readers.* thalweg.scenery"
-        " thalweg.static",
+        modules="thalweg.decoding thalweg.feed thalweg.opened thalweg.readers thalweg.readers.*"
+        " thalweg.scenery thalweg.sharing thalweg.static thalweg.upstream",
         ours="settings values thalweg.kernels.decoding thalweg.kernels.resample",
         later="writers",
         others="defusedxml numpy pyproj rasterio yaml",
@@ -105,7 +105,8 @@ ROOMS = {
         lazily="pyogrio shapely zarr",
     ),
     "engine": Room(
-        modules="thalweg.dataset thalweg.engine thalweg.kernel_build thalweg.preparation thalweg.processing",
+        modules="thalweg.dataset thalweg.engine thalweg.fusion thalweg.holding thalweg.kernel_build thalweg.metering thalweg.preparation"
+        " thalweg.processing thalweg.strips",
         ours="accounts readers settings values writers",
         others="numpy",
         lazily="xarray",

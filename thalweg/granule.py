@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Level = Literal["L1C", "L2A", "Rrs"]
-"""Top-of-atmosphere reflectance, surface reflectance, remote-sensing reflectance."""
+Level = Literal["L1C", "L2A", "Rrs", "rhow"]
+"""Top-of-atmosphere reflectance, surface reflectance, remote-sensing reflectance, water-leaving reflectance."""
 
 Correction = Literal["flat", "surface"]
 """`flat`: corrected for the slope of the ground (FRE); `surface`: not (SRE)."""
@@ -98,6 +98,8 @@ class Granule:
     """Reference to the input's own STAC item, for `derived_from`."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """Role or mask meaning to the file name pattern that would hold it, for messages about what is missing."""
+    fields: Mapping[str, Raster] = field(default_factory=dict)
+    """One of `thalweg.inputs.FIELDS` to where the product gives it for each pixel."""
     attribution: str = ""
     """Credit that the input's licence asks for, such as "Contains modified Copernicus Sentinel data 2021"."""
 

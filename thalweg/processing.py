@@ -6,11 +6,12 @@ import resource
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +21,12 @@ from thalweg.bands import ROLES
 from thalweg.chain import Chain, Conclusion, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
+from thalweg.fusion import Pass, Passes, run_together
+from thalweg.holding import Held, hold
 from thalweg.identity import short, unit_id
-from thalweg.inputs import Band
+from thalweg.inputs import Band, Upstream
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
+from thalweg.metering import Meter, MeteredPool
 from thalweg.opened import gdal_version, raster_environment, to_lonlat
 from thalweg.parameter_files import gather
 from thalweg.parameters import digest
@@ -31,15 +35,23 @@ from thalweg.readers import Wanted, opened
 from thalweg.registry import find_chain
 from thalweg.scenery import Scenery, open_scenery
 from thalweg.settings import Settings, read_settings, return_large_blocks
+from thalweg.sharing import Sharing
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
+from thalweg.strips import Run, Walk
+from thalweg.upstream import Find, Produced, finder, read_product
 
 if TYPE_CHECKING:
     from thalweg.cog import Codec
     from thalweg.granule import Granule
     from thalweg.grid import Bounds
+    from thalweg.inputs import Step
+    from thalweg.raster import Raster
 
 State = Literal["done", "no-data", "failed"]
+
+HELD_BYTES = 256 << 20
+"""What rows that are held for a later pass may take up in memory; bands beyond that are decoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,9 @@ class Ending:
     existed: bool = False
     """True where the product had been there before."""
     seconds: float = 0.0
-    """Wall time."""
+    """Wall time from its beginning; that of chains that are run together overlaps."""
+    cpu_seconds: float = 0.0
+    """CPU time of its own work; a block that several chains read is on the account of the first that asks for it."""
     properties: Mapping[str, Any] = field(default_factory=dict)
     """STAC properties that the chain gave."""
     error: ThalwegError | None = None
@@ -114,6 +128,13 @@ class Order:
     """Rows of a strip; changes no result."""
     progress: Callable[[str, str, float], None] | None = None
     """Told granule, chain and the share of the work that is done."""
+    products: Mapping[str, Path] = field(default_factory=dict)
+    """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
+
+    @property
+    def find(self) -> Find:
+        """Gives the products of other chains."""
+        return finder(self.destination, self.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,7 @@ def run(
     bbox: Bounds | None = None,
     codec: Codec = "zstd",
     strip_rows: int | None = None,
+    products: Mapping[str, str | Path] | None = None,
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
     **parameters: Any,
@@ -153,7 +175,8 @@ def run(
 
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
-    east, north in degrees. The endings come back in order, one a unit; a failing unit does not stop the others.
+    east, north in degrees, `products` chain to folder of a product that another chain reads. The endings come back in
+    order, one a unit; a failing unit does not stop the others.
     Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
     """
     return_large_blocks()
@@ -167,6 +190,7 @@ def run(
         codec=codec,
         strip_rows=strip_rows,
         progress=progress,
+        products=_products(products or {}),
     )
     assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
     endings = []
@@ -208,15 +232,24 @@ def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]
     return assignments
 
 
-def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterable[Ending]:
-    """Endings of all chains on one granule; what goes wrong with the granule itself ends all of them."""
+def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterator[Ending]:
+    """Endings of all chains on one granule, each as soon as it is known; every band is decoded once for all of them.
+
+    What goes wrong with the granule itself ends all of them; else one chain's failure does not touch the others.
+    """
+    left = {assignment.chain.name: assignment for assignment in assignments}
     try:
-        with opened(path, order.settings.scratch, _wanted(assignments)) as granule:
-            for assignment in assignments:
-                yield process_unit(granule, assignment, order)
+        with (
+            opened(path, order.settings.scratch, _wanted(assignments)) as granule,
+            raster_environment(),
+            _job(granule, order, frozenset(left)) as job,
+        ):
+            for ending in run_together(_Unit(assignment, job) for assignment in assignments):
+                left.pop(ending.chain, None)
+                yield ending
     except ThalwegError as problem:
-        for assignment in assignments:
-            yield Ending(assignment.chain.name, str(path), "failed", error=problem)
+        for chain in left:
+            yield Ending(chain, str(path), "failed", error=problem)
 
 
 def _wanted(assignments: list[Assignment]) -> Wanted:
@@ -241,43 +274,166 @@ def _wanted(assignments: list[Assignment]) -> Wanted:
     return is_wanted
 
 
-def process_unit(granule: Granule, assignment: Assignment, order: Order) -> Ending:
-    """One chain on one granule: its product in place, or the reason why there is none."""
-    unit = _Unit(granule, assignment, order)
+@dataclass(slots=True)
+class _Job:
+    """What the units of one granule have in common."""
+
+    granule: Granule
+    """Which granule."""
+    order: Order
+    """What is asked of each."""
+    chains: frozenset[str]
+    """Names of the chains that are run."""
+    threads: Executor
+    """Reads, computes and writes for all of them."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """Decoded rows."""
+    checksums: dict[Path, Future[str]] = field(default_factory=dict)
+    """Of the inputs: each file is read once for that."""
+    room: int = HELD_BYTES
+    """Bytes that rows may still take up that are held for a later pass."""
+
+    def admit(self, scenery: Scenery) -> None:
+        """Share decoded rows with the other chains, where there are any."""
+        if len(self.chains) > 1:
+            self.sharing.admit(scenery)
+
+    def checksum(self, path: Path) -> Future[str]:
+        """Checksum of an input file."""
+        if path not in self.checksums:
+            self.checksums[path] = self.threads.submit(crc32, path)
+        return self.checksums[path]
+
+    def make_room(self, scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held | None:
+        """What is to be held of these bands: those whose files are largest first, as far as there is room."""
+        chosen: list[str] = []
+        for name in sorted(names, key=lambda name: -scenery.bands[name][3]):
+            if hold(scenery, run, step, [*chosen, name]).size <= self.room:
+                chosen.append(name)
+        held = hold(scenery, run, step, chosen)
+        self.room -= held.size
+        return held if chosen else None
+
+
+@contextmanager
+def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Job]:
+    pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
     try:
-        return unit.complete()
-    except NoData as problem:
-        return unit.ending("no-data", error=problem)
-    except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
-        error = classify(problem)
-        trace = traceback.format_exc() if isinstance(error, Bug) else ""
-        return unit.ending("failed", error=error, trace=trace)
+        yield _Job(granule, order, chains, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Unit:
-    """One attempt at one unit."""
+    """One attempt at one unit: a task of `thalweg.fusion`."""
 
-    def __init__(self, granule: Granule, assignment: Assignment, order: Order) -> None:
-        self.granule, self.assignment, self.order = granule, assignment, order
-        self.chain = assignment.chain
+    def __init__(self, assignment: Assignment, job: _Job) -> None:
+        self.assignment, self.job = assignment, job
+        self.granule, self.order, self.chain = job.granule, job.order, assignment.chain
         self.id = ""
+        self.meter = Meter()
+        self.pool = MeteredPool(job.threads, self.meter)
+        self._course: engine.Course | None = None
+        self._step: Step = "sample"
+        self._held: Held | None = None
         self._clock = time.perf_counter()
-        self._cpu = _cpu_seconds()
         self._started = datetime.now(UTC)
 
-    def complete(self) -> Ending:
+    @property
+    def name(self) -> str:
+        """Name of the chain."""
+        return self.chain.name
+
+    @property
+    def after(self) -> frozenset[str]:
+        """Chains of this job whose products this one reads."""
+        read = frozenset(upstream.chain for upstream in self._upstreams())
+        return (read & self.job.chains) - self.order.products.keys() - {self.name}
+
+    def _upstreams(self) -> list[Upstream]:
+        try:
+            inputs = self.chain.inputs_for(self.assignment.parameters, self.granule)
+        except Exception:  # noqa: BLE001 - it is met again, and told, when the unit begins
+            return []
+        return [declared for declared in inputs if isinstance(declared, Upstream)]
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Counts what this thread does as this unit's."""
+        return self.meter
+
+    def hold(self, rasters: frozenset[Raster]) -> Walk | None:
+        """Rows that a later step will want of bands that are being read; None where that is nothing."""
+        course = self._course
+        if self._held:
+            return None
+        if course is None:
+            return self._hold_before(rasters)
+        here = frozenset(course.bands(self._step).values())
+        later = course.steps[course.steps.index(self._step) + 1 :]
+        self._held = self._worth_holding(course.scenery, later, rasters - here)
+        return self._held.walk(course.scenery, self.pool) if self._held else None
+
+    def _hold_before(self, rasters: frozenset[Raster]) -> Walk:
+        """As `hold`, of a unit that waits for another one's product: its bands are opened for that alone."""
         order, parameters = self.order, self.assignment.parameters
-        with (
-            raster_environment(),
-            open_scenery(self.chain, self.granule, parameters, order.static, order.box) as scenery,
-        ):
+        with open_scenery(
+            self.chain, self.granule, parameters, order.static, order.box, bands_only=True
+        ) as scenery:
+            self.job.admit(scenery)
+            self._held = self._worth_holding(scenery, engine.steps_of(self.chain), rasters)
+            if self._held:
+                yield from self._held.walk(scenery, self.pool)
+
+    def _worth_holding(
+        self, scenery: Scenery, steps: Sequence[Step], rasters: frozenset[Raster]
+    ) -> Held | None:
+        """What the first of these steps that reads a band reads of the rasters, as far as there is room."""
+        for step in steps:
+            wanted = scenery.band_rasters(step)
+            if wanted:
+                names = [name for name, raster in wanted.items() if raster in rasters]
+                return self.job.make_room(scenery, self._run(), step, names)
+        return None
+
+    def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
+        """Make the product, pass by pass; whatever fails is an ending."""
+        self._clock, self._started = time.perf_counter(), datetime.now(UTC)
+        try:
+            return (yield from self._complete(self._find(ended)))
+        except NoData as problem:
+            return self.ending("no-data", error=problem)
+        except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
+            error = classify(problem)
+            trace = traceback.format_exc() if isinstance(error, Bug) else ""
+            return self.ending("failed", error=error, trace=trace)
+        finally:
+            self.job.room += self._held.size if self._held else 0
+            self._course = self._held = None
+
+    def _find(self, ended: Mapping[str, Ending]) -> Find:
+        """Gives products of other chains: of those that ran in this job what they made there, and nothing older."""
+        for upstream in self._upstreams():
+            if upstream.required and upstream.chain in self.after:
+                _check_ended(ended[upstream.chain], self.name)
+
+        def find(chain: str, granule: Granule) -> Produced | None:
+            if chain not in self.after:
+                return self.order.find(chain, granule)
+            product = ended[chain].product
+            return read_product(product) if product else None
+
+        return find
+
+    def _complete(self, find: Find) -> Passes[Ending]:
+        order, parameters = self.order, self.assignment.parameters
+        with open_scenery(self.chain, self.granule, parameters, order.static, order.box, find) as scenery:
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
                 self.chain.name,
                 self.chain.version,
                 self.assignment.digest,
                 [self.granule.id],
-                statics,
+                {**statics, **scenery.identity},
                 list(order.box) if order.box else None,
             )
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
@@ -288,7 +444,7 @@ class _Unit:
                 return self.ending(
                     "done", product=target, existed=True, item=item, properties=item["properties"]
                 )
-            return self._make(scenery, statics, names, target)
+            return (yield from self._make(scenery, statics, names, target))
 
     def ending(self, state: State, **more: Any) -> Ending:
         """The ending of this unit."""
@@ -298,6 +454,7 @@ class _Unit:
             state,
             unit=self.id,
             seconds=time.perf_counter() - self._clock,
+            cpu_seconds=self.meter.seconds,
             tile=self.granule.tile,
             sensed=self.granule.sensed,
             summary=self.chain.summary,
@@ -311,35 +468,49 @@ class _Unit:
         )
         return folder / f"{names.product}_{short(self.id)}"
 
-    def _make(self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path) -> Ending:
+    def _make(
+        self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path
+    ) -> Passes[Ending]:
         order = self.order
-        pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
-        try:
-            with staged(order.destination, target, self.id) as attempt:
-                sums = self._checksums(scenery, pool)
-                writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
-                try:
-                    conclusion = engine.compute(
-                        scenery, self.assignment.parameters, writer, self._course(), pool
-                    )
-                    item = self._finish(
-                        scenery, statics, conclusion, writer, attempt.folder, target, sums, pool
-                    )
-                finally:
-                    writer.abandon()
-                write_item(attempt.folder / f"{target.name}.json", item)
-                attempt.publish()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        engine.pass_gate(scenery, self.assignment.parameters)
+        self.job.admit(scenery)
+        with staged(order.destination, target, self.id) as attempt:
+            sums = self._checksums(scenery)
+            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
+            try:
+                conclusion = yield from self._walk(scenery, writer)
+                item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums)
+            finally:
+                writer.abandon()
+            write_item(attempt.folder / f"{target.name}.json", item)
+            attempt.publish()
         return self.ending(
             "done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won
         )
 
-    def _course(self) -> engine.Run:
+    def _walk(self, scenery: Scenery, writer: ProductWriter) -> Passes[Conclusion]:
+        course = self._course = engine.Course(
+            scenery, self.assignment.parameters, writer, self._run(), self.pool
+        )
+        if self.chain.whole and len(self.job.chains) > 1:
+            yield self._read_beside_others(scenery)
+        for step in course.steps:
+            self._step, course.held = step, self._held
+            yield Pass(frozenset(course.bands(step).values()), partial(course.walk, step))
+        return course.conclude()
+
+    def _read_beside_others(self, scenery: Scenery) -> Pass:
+        """The bands of a whole-tile chain strip by strip, so that they can be read with those of other chains."""
+        bands = scenery.band_rasters("apply")
+        self._held = hold(scenery, self._run(), "apply", bands)
+        self.job.room -= self._held.size
+        return Pass(frozenset(bands.values()), partial(self._held.walk, scenery, self.pool))
+
+    def _run(self) -> Run:
         told = self.order.progress
         if told is None:
-            return engine.Run(strip_rows=self.order.strip_rows)
-        return engine.Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
+            return Run(strip_rows=self.order.strip_rows)
+        return Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
 
     def _finish(
         self,
@@ -350,7 +521,6 @@ class _Unit:
         folder: Path,
         target: Path,
         sums: Mapping[str, tuple[Path, Future[str]]],
-        pool: ThreadPoolExecutor,
     ) -> dict[str, Any]:
         inputs = tuple(
             InputFile(role, path.name, path.stat().st_size, done.result())
@@ -364,8 +534,8 @@ class _Unit:
             **conclusion.documents,
             f"{self.chain.name}_run.json": self._run_document(inputs, layers),
         }
-        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, pool)
-        assets = describe_files(written, folder, scenery.part.grid, pool)
+        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
+        assets = describe_files(written, folder, scenery.part.grid, self.pool)
         return build_item(
             target.name,
             self.chain.collection,
@@ -408,22 +578,36 @@ class _Unit:
             facility=self.order.settings.facility,
             started=self._started,
             finished=datetime.now(UTC),
-            cpu_seconds=_cpu_seconds() - self._cpu,
+            cpu_seconds=self.meter.seconds,
             wall_seconds=time.perf_counter() - self._clock,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         )
 
-    def _checksums(self, scenery: Scenery, pool: ThreadPoolExecutor) -> dict[str, tuple[Path, Future[str]]]:
+    def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:
         files = {name: opened.path for name, (_, _, opened, _) in scenery.bands.items()}
         for name, (_, sources) in scenery.masks.items():
             files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
-        return {name: (path, pool.submit(crc32, path)) for name, path in sorted(files.items())}
+        return {name: (path, self.job.checksum(path)) for name, path in sorted(files.items())}
 
     def _tags(self) -> dict[str, str]:
         return {
             "THALWEG_CHAIN": f"{self.chain.name} {self.chain.version}",
             "THALWEG_PARAMETERS": f"sha256:{self.assignment.digest}",
         }
+
+
+def _check_ended(upstream: Ending, chain: str) -> None:
+    """MissingInput or NoData where a chain that another one cannot do without made no product in this job."""
+    if upstream.state == "no-data":
+        raise NoData(
+            f"{upstream.granule}: chain {upstream.chain!r}, whose product {chain!r} reads, has no data"
+        )
+    if upstream.product is None:
+        raise MissingInput(
+            f"{upstream.granule}: chain {chain!r} reads the product of chain {upstream.chain!r}, which failed in this "
+            f"job: {upstream.error}",
+            advice=f"Mend what made {upstream.chain!r} fail, and run both again.",
+        )
 
 
 def crc32(path: Path) -> str:
@@ -448,6 +632,14 @@ def exit_code(endings: Iterable[Ending]) -> int:
     return max((ending.code for ending in endings if ending.state == "failed"), default=0)
 
 
+def _products(given: Mapping[str, str | Path]) -> dict[str, Path]:
+    folders = {chain: Path(folder) for chain, folder in given.items()}
+    for chain, folder in folders.items():
+        if not folder.is_dir():
+            raise MissingInput(f"product of chain {chain!r}: {folder}: no such folder")
+    return folders
+
+
 def _static_layers(
     folder: str | Path | None, files: Mapping[str, str | Path] | None, without: Iterable[str]
 ) -> StaticLayers:
@@ -456,8 +648,3 @@ def _static_layers(
         if not path.exists():
             raise MissingInput(f"static layer {role!r}: {path}: no such file")
     return StaticLayers(Path(folder) if folder is not None else None, named, frozenset(without))
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

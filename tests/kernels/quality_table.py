@@ -330,9 +330,6 @@ def index_layers(names: Any) -> tuple[Product, ...]:
     return tuple(found)
 
 
-ERRORS = {"kd490": 0.20, "zsd": 0.20}
-
-
 def recipe(tables: Any, sensor: str, layers: Any = EVERYTHING, **changes: Any) -> Recipe:
     """What the pass computes for S2A, S2B, OLI or MAJA, with default parameters."""
     layers = frozenset(layers)
@@ -360,7 +357,7 @@ def recipe(tables: Any, sensor: str, layers: Any = EVERYTHING, **changes: Any) -
             "types": water_types(tables, sensor),
             "water": water(tables),
         }
-    settings |= {"products": chosen, "floating": FAI, "layers": layers, "errors": ERRORS}
+    settings |= {"products": chosen, "floating": FAI, "layers": layers}
     return Recipe(**(settings | {"extra": index_layers(layers)} | changes))
 
 
