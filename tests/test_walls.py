@@ -76,8 +76,8 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.registry thalweg.scene"
-        " thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.registry thalweg.scene"
+        " thalweg.schemas thalweg.series thalweg.stac thalweg.synthesis thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -104,7 +104,8 @@ ROOMS = {
         lazily="pyogrio shapely zarr",
     ),
     "engine": Room(
-        modules="thalweg.dataset thalweg.engine thalweg.kernel_build thalweg.preparation thalweg.processing",
+        modules="thalweg.attempt thalweg.dataset thalweg.engine thalweg.kernel_build thalweg.preparation"
+        " thalweg.processing thalweg.synthesising",
         ours="accounts readers settings values writers",
         others="numpy",
         lazily="xarray",
