@@ -86,7 +86,14 @@ def _units(
     members: list[Member], assignment: Assignment[Synthesis], order: Order, period: str
 ) -> Iterator[tuple[Gathering, Opening]]:
     """Every unit with what opens its inputs."""
-    for each in periods_of(period, members, assignment.chain):
+    periods = periods_of(period, members, assignment.chain)
+    if assignment.chain.counting is not None:
+        # Its state is kept by a library that only such a synthesis needs.
+        from thalweg.tallying import tally_units
+
+        yield from tally_units(members, assignment, order, periods)
+        return
+    for each in periods:
         for gathering in gather(members, each, assignment):
             yield gathering, partial(OpenSeries, gathering, order)
 
