@@ -76,8 +76,9 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.registry thalweg.scene"
-        " thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.registry"
+        " thalweg.scene thalweg.schemas thalweg.series thalweg.stac thalweg.synthesis thalweg.tile thalweg.tiletable"
+        " thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -99,14 +100,14 @@ ROOMS = {
     ),
     "writers": Room(
         modules="thalweg.blocks thalweg.cog thalweg.polygons thalweg.product thalweg.quicklook"
-        " thalweg.staging thalweg.tiff",
+        " thalweg.staging thalweg.state thalweg.tiff",
         ours="readers settings values",
         others="numpy pyproj rasterio zstandard",
         lazily="pyogrio shapely zarr",
     ),
     "engine": Room(
-        modules="thalweg.dataset thalweg.engine thalweg.fusion thalweg.holding thalweg.kernel_build thalweg.metering thalweg.preparation"
-        " thalweg.processing thalweg.strips",
+        modules="thalweg.attempt thalweg.dataset thalweg.engine thalweg.fusion thalweg.holding thalweg.kernel_build"
+        " thalweg.metering thalweg.preparation thalweg.processing thalweg.strips thalweg.synthesising thalweg.tallying",
         ours="accounts readers settings values writers",
         others="numpy",
         lazily="xarray",

@@ -12,6 +12,8 @@ from thalweg.chain import Chain, Conclusion, Names, Noted, Strip, chain
 from thalweg.inputs import Band, Codes, Mask, Static
 from thalweg.layer import Class, Layer
 from thalweg.parameters import Within
+from thalweg.series import Counting, Series, Tally
+from thalweg.synthesis import Synthesis, synthesis
 
 if TYPE_CHECKING:
     from thalweg.processing import run
@@ -23,16 +25,21 @@ __all__ = [
     "Class",
     "Codes",
     "Conclusion",
+    "Counting",
     "Layer",
     "Mask",
     "Names",
     "Noted",
+    "Series",
     "Static",
     "Strip",
+    "Synthesis",
+    "Tally",
     "Within",
     "chain",
     "open_granule",
     "run",
+    "synthesis",
 ]
 
 # Compilers and raster libraries take a second to load: only those who use them wait for them.

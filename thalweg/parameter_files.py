@@ -16,7 +16,7 @@ from thalweg.parameters import plain, suggest
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Declaration
 
 _LARGEST = 1_000_000
 
@@ -42,7 +42,7 @@ def newest_set(chain: str) -> tuple[str, dict[str, Any]]:
 
 
 def gather(
-    chain: Chain, file: Path | None, chosen: Mapping[str, Any], others: Iterable[str] = ()
+    chain: Declaration, file: Path | None, chosen: Mapping[str, Any], others: Iterable[str] = ()
 ) -> dict[str, Any]:
     """What a chain is given: its dated set, then the user's file, then single values chosen.
 
@@ -54,7 +54,7 @@ def gather(
     return given
 
 
-def read_parameters(path: Path, chain: Chain, others: Iterable[str] = ()) -> dict[str, Any]:
+def read_parameters(path: Path, chain: Declaration, others: Iterable[str] = ()) -> dict[str, Any]:
     """The section of a chain in a file of sections, one a chain: every key declared, every value valid.
 
     `others` are the chains whose sections may stand beside it. Raises BadParameters that names file, line and key.
@@ -84,7 +84,7 @@ def write_parameters(chain: str, values: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump({chain: plain(values)}, sort_keys=False, allow_unicode=True))
 
 
-def _checked(chain: Chain, key: Any, value: Any, where: str) -> Any:
+def _checked(chain: Declaration, key: Any, value: Any, where: str) -> Any:
     declared = {parameter.name: parameter for parameter in chain.parameters.declared}
     if key not in declared:
         raise BadParameters(f"{where}: unknown key {key!r}. {suggest(key, declared)}")

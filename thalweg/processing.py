@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import resource
-import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cache, partial
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from thalweg import engine
+from thalweg.attempt import Clock, provenance_of, raster_tags, software_versions
 from thalweg.bands import ROLES
-from thalweg.chain import Chain, Conclusion, Names
+from thalweg.chain import Chain, Conclusion, Declaration, Names
 from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.fusion import Pass, Passes, run_together
@@ -27,7 +26,7 @@ from thalweg.identity import short, unit_id
 from thalweg.inputs import Band, Upstream
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
 from thalweg.metering import Meter, MeteredPool
-from thalweg.opened import gdal_version, raster_environment, to_lonlat
+from thalweg.opened import raster_environment, to_lonlat
 from thalweg.parameter_files import gather
 from thalweg.parameters import digest
 from thalweg.product import ProductWriter, describe_files, run_document
@@ -39,6 +38,7 @@ from thalweg.sharing import Sharing
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
 from thalweg.strips import Run, Walk
+from thalweg.synthesis import Synthesis
 from thalweg.upstream import Find, Produced, finder, read_product
 
 if TYPE_CHECKING:
@@ -137,11 +137,14 @@ class Order:
         return finder(self.destination, self.products)
 
 
+C = TypeVar("C", bound=Declaration, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Generic[C]):
     """A chain with the parameters of this run."""
 
-    chain: Chain
+    chain: C
     """The chain."""
     values: Mapping[str, Any]
     """Resolved parameters, all of them."""
@@ -156,7 +159,7 @@ class Assignment:
 
 def run(
     granules: str | Path | Iterable[str | Path],
-    chain: str | Chain | Iterable[str | Chain],
+    chain: str | Declaration | Iterable[str | Declaration],
     *,
     to: str | Path,
     static: str | Path | None = None,
@@ -167,12 +170,15 @@ def run(
     codec: Codec = "zstd",
     strip_rows: int | None = None,
     products: Mapping[str, str | Path] | None = None,
+    period: str | None = None,
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
     **parameters: Any,
 ) -> list[Ending]:
     """Run one or several chains on granules and write the products under `to`.
 
+    The chain may be a synthesis: `granules` are then products, or folders that hold them, and `period` says which days:
+    a day, month or year, two of these with a slash between, or ``monthly`` and ``annual`` for every one there is.
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
     east, north in degrees, `products` chain to folder of a product that another chain reads. The endings come back in
@@ -181,7 +187,7 @@ def run(
     """
     return_large_blocks()
     paths = [Path(path) for path in ([granules] if isinstance(granules, str | Path) else granules)]
-    names = [chain] if isinstance(chain, str | Chain) else list(chain)
+    names = [chain] if isinstance(chain, str | Declaration) else list(chain)
     order = Order(
         destination=Path(to),
         static=_static_layers(static, static_files, without),
@@ -194,16 +200,38 @@ def run(
     )
     assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
     endings = []
-    for path in paths:
-        for ending in process_granule(path, assignments, order):
-            endings.append(ending)
-            if report:
-                report(ending)
+    for ending in _process(paths, assignments, order, period):
+        endings.append(ending)
+        if report:
+            report(ending)
     endings += _publish(endings, assignments, order.destination)
     return endings
 
 
-def _publish(endings: list[Ending], assignments: list[Assignment], destination: Path) -> list[Ending]:
+def _process(
+    paths: list[Path], assignments: list[Assignment[Any]], order: Order, period: str | None
+) -> Iterator[Ending]:
+    """Endings of the units that the chains make of the inputs: granules, or tiles and periods."""
+    syntheses = [assignment for assignment in assignments if isinstance(assignment.chain, Synthesis)]
+    chains = [assignment for assignment in assignments if isinstance(assignment.chain, Chain)]
+    if syntheses and (chains or period is None):
+        name = syntheses[0].chain.name
+        raise UsageError(
+            f"chain {name!r} makes one product a period, of products: give it a period, and no other kind of chain",
+            advice="Such as --period 2021-09-01/2022-08-31, 2021-01, or monthly.",
+        )
+    if chains and period is not None:
+        raise UsageError(f"a period, which {chains[0].chain.name!r} does not take: its units are granules")
+    for assignment in syntheses:
+        # Counters need libraries of their own, which a job on granules is spared.
+        from thalweg.synthesising import process_periods
+
+        yield from process_periods(paths, assignment, order, str(period))
+    for path in paths if chains else ():
+        yield from process_granule(path, chains, order)
+
+
+def _publish(endings: list[Ending], assignments: list[Assignment[Any]], destination: Path) -> list[Ending]:
     """Tell the catalogue; what it could not be told comes back as endings of its own, for products are safe already."""
     # Jobs never write the catalogue: they are spared its modules.
     from thalweg.catalogue import publish
@@ -215,7 +243,9 @@ def _publish(endings: list[Ending], assignments: list[Assignment], destination: 
     return [Ending("catalogue", str(destination), "failed", error=problem) for problem in problems]
 
 
-def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]) -> list[Assignment]:
+def assign(
+    names: list[str | Declaration], file: Path | None, given: Mapping[str, Any]
+) -> list[Assignment[Any]]:
     """Chains with their parameters, checked before anything runs."""
     chains = [find_chain(name) if isinstance(name, str) else name for name in names]
     if not chains:
@@ -232,7 +262,7 @@ def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]
     return assignments
 
 
-def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterator[Ending]:
+def process_granule(path: Path, assignments: list[Assignment[Chain]], order: Order) -> Iterator[Ending]:
     """Endings of all chains on one granule, each as soon as it is known; every band is decoded once for all of them.
 
     What goes wrong with the granule itself ends all of them; else one chain's failure does not touch the others.
@@ -252,7 +282,7 @@ def process_granule(path: Path, assignments: list[Assignment], order: Order) -> 
             yield Ending(chain, str(path), "failed", error=problem)
 
 
-def _wanted(assignments: list[Assignment]) -> Wanted:
+def _wanted(assignments: list[Assignment[Chain]]) -> Wanted:
     """What the chains read of a granule, in general: no more of it needs to be unpacked from a zip."""
     bands = [
         band
@@ -327,7 +357,7 @@ def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Jo
 class _Unit:
     """One attempt at one unit: a task of `thalweg.fusion`."""
 
-    def __init__(self, assignment: Assignment, job: _Job) -> None:
+    def __init__(self, assignment: Assignment[Chain], job: _Job) -> None:
         self.assignment, self.job = assignment, job
         self.granule, self.order, self.chain = job.granule, job.order, assignment.chain
         self.id = ""
@@ -336,8 +366,7 @@ class _Unit:
         self._course: engine.Course | None = None
         self._step: Step = "sample"
         self._held: Held | None = None
-        self._clock = time.perf_counter()
-        self._started = datetime.now(UTC)
+        self._clock = Clock()
 
     @property
     def name(self) -> str:
@@ -397,7 +426,7 @@ class _Unit:
 
     def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
         """Make the product, pass by pass; whatever fails is an ending."""
-        self._clock, self._started = time.perf_counter(), datetime.now(UTC)
+        self._clock = Clock()
         try:
             return (yield from self._complete(self._find(ended)))
         except NoData as problem:
@@ -453,7 +482,7 @@ class _Unit:
             str(self.granule.path),
             state,
             unit=self.id,
-            seconds=time.perf_counter() - self._clock,
+            seconds=self._clock.seconds,
             cpu_seconds=self.meter.seconds,
             tile=self.granule.tile,
             sensed=self.granule.sensed,
@@ -476,7 +505,8 @@ class _Unit:
         self.job.admit(scenery)
         with staged(order.destination, target, self.id) as attempt:
             sums = self._checksums(scenery)
-            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
+            tags = raster_tags(self.chain, self.assignment.values)
+            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, tags)
             try:
                 conclusion = yield from self._walk(scenery, writer)
                 item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums)
@@ -565,22 +595,15 @@ class _Unit:
         )
 
     def _provenance(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> Provenance:
-        return Provenance(
-            unit_id=self.id,
-            chain=self.chain.name,
-            chain_version=self.chain.version,
-            software=software_versions(),
-            parameters=self.assignment.values,
-            parameter_digest=self.assignment.digest,
-            inputs=inputs,
-            statics=statics,
-            host=self.order.settings.host,
-            facility=self.order.settings.facility,
-            started=self._started,
-            finished=datetime.now(UTC),
-            cpu_seconds=self.meter.seconds,
-            wall_seconds=time.perf_counter() - self._clock,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        return provenance_of(
+            self.id,
+            self.chain,
+            self.assignment.values,
+            inputs,
+            statics,
+            self.order.settings,
+            self._clock,
+            self.meter.seconds,
         )
 
     def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:
@@ -588,12 +611,6 @@ class _Unit:
         for name, (_, sources) in scenery.masks.items():
             files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
         return {name: (path, self.job.checksum(path)) for name, path in sorted(files.items())}
-
-    def _tags(self) -> dict[str, str]:
-        return {
-            "THALWEG_CHAIN": f"{self.chain.name} {self.chain.version}",
-            "THALWEG_PARAMETERS": f"sha256:{self.assignment.digest}",
-        }
 
 
 def _check_ended(upstream: Ending, chain: str) -> None:
@@ -618,13 +635,6 @@ def crc32(path: Path) -> str:
         while block := file.read(1 << 20):
             value = zlib.crc32(block, value)
     return f"crc32:{value:08x}"
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """Versions of what decides a product's pixels."""
-    found = {name: version(name) for name in ("thalweg", "numpy", "numba", "rasterio")}
-    return {**found, "gdal": gdal_version()}
 
 
 def exit_code(endings: Iterable[Ending]) -> int:

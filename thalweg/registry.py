@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from thalweg.chain import Chain
+from thalweg.chain import Declaration
 from thalweg.errors import BadParameters
 from thalweg.parameters import suggest
 
@@ -32,13 +32,13 @@ class Listing:
     """Name to call it by."""
     origin: str
     """Where it comes from: built in, or the package and object of an entry point."""
-    chain: Chain | None
+    chain: Declaration | None
     """The chain, or None where it is broken."""
     error: str = ""
     """Why it is broken: the error's own words and place."""
 
 
-def find_chain(name: str) -> Chain:
+def find_chain(name: str) -> Declaration:
     """The chain called `name`: built in, ``FILE.py:object``, ``package.module:object``, or an entry point.
 
     Raises BadParameters where there is none, naming the nearest, or where it cannot be loaded, with its error.
@@ -65,7 +65,7 @@ def _offered() -> Iterator[Listing]:
     yield from map(_listed, entry_points(group=GROUP))
 
 
-def _loaded(listing: Listing) -> Chain:
+def _loaded(listing: Listing) -> Declaration:
     if listing.chain is None:
         raise BadParameters(f"chain {listing.name!r} ({listing.origin}) cannot be loaded: {listing.error}")
     return listing.chain
@@ -84,13 +84,15 @@ def _built_in() -> Iterator[Listing]:
             yield Listing(found.name, "built in", found)
 
 
-def _chains_of(module: ModuleType) -> list[Chain]:
+def _chains_of(module: ModuleType) -> list[Declaration]:
     return [
-        value for value in vars(module).values() if isinstance(value, Chain) and _is_made_in(value, module)
+        value
+        for value in vars(module).values()
+        if isinstance(value, Declaration) and _is_made_in(value, module)
     ]
 
 
-def _is_made_in(chain: Chain, module: ModuleType) -> bool:
+def _is_made_in(chain: Declaration, module: ModuleType) -> bool:
     return chain.function.__module__ == module.__name__
 
 
@@ -99,7 +101,7 @@ def _listed(point: EntryPoint) -> Listing:
         chain = point.load()
     except _ANY as problem:  # a broken plug-in must be shown, not end the listing
         return Listing(point.name, point.value, None, _reason(problem))
-    if not isinstance(chain, Chain):
+    if not isinstance(chain, Declaration):
         return Listing(
             point.name, point.value, None, f"{point.value} is a {type(chain).__name__}, not a chain"
         )
@@ -132,11 +134,11 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _chain_in(module: ModuleType, attribute: str, name: str) -> Chain:
+def _chain_in(module: ModuleType, attribute: str, name: str) -> Declaration:
     found = getattr(module, attribute, None)
-    if isinstance(found, Chain):
+    if isinstance(found, Declaration):
         return found
-    chains = [key for key, value in vars(module).items() if isinstance(value, Chain)]
+    chains = [key for key, value in vars(module).items() if isinstance(value, Declaration)]
     raise BadParameters(f"{name}: no chain called {attribute!r} there; it has: {', '.join(chains) or 'none'}")
 
 

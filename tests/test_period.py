@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.catalogue import Period
 from thalweg.errors import UsageError
+from thalweg.period import Period
 
 
 def utc(*numbers: int) -> datetime:
