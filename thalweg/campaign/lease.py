@@ -57,8 +57,8 @@ class Lease:
 
     batch: str
     """Id of the batch, such as ``b000042``; never used twice in a campaign."""
-    token: str
-    """Fencing token: a receipt is believed only while this is the newest one of its units."""
+    token: int
+    """Fencing token, higher than every earlier one: a receipt is believed only while its token holds its unit."""
     expires: datetime
     """From when on the ledger takes the runner for dead, UTC."""
     waiting: WaitingBatch
