@@ -76,8 +76,8 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.registry thalweg.scene"
-        " thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.record thalweg.registry"
+        " thalweg.scene thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -113,6 +113,12 @@ ROOMS = {
         modules="thalweg.catalogue thalweg.catalogue.*",
         ours="settings values",
         lazily="duckdb obstore pyarrow pystac pystac_client stac_geoparquet",
+    ),
+    "campaign": Room(
+        modules="thalweg.campaign thalweg.campaign.*",
+        ours="accounts settings values",
+        others="yaml",
+        lazily="psycopg pyarrow rich",
     ),
     "slurm": Room(
         modules="thalweg.slurm thalweg.slurm.*",

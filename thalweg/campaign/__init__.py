@@ -1,1 +1,1 @@
-"""Campaigns: what an operator asks for, its plan, and the ledger that accounts for every unit of it."""
+"""Campaigns: what an operator asks of thousands of granules, and the account of every unit of it."""
