@@ -56,9 +56,7 @@ class Band:
                 f"band {self.role!r}: cubic reduction is exact on integers only; ask for counts"
             )
         if self.enlarge == "bilinear" and self.encoding == "reflectance":
-            raise BadParameters(
-                f"band {self.role!r}: enlarged bilinearly it is exact on integers only; ask for dn4"
-            )
+            raise BadParameters(f"band {self.role!r}: enlarged bilinearly it is exact on integers only; ask for dn4")
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What the ledger hands out and takes back: batches that wait, leases on them, submissions, and what became of receipts."""
+"""What the ledger hands out and takes back: waiting batches, leases on them, submissions, how many units stand where."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ Mode = Literal["running", "paused", "cancelled"]
 class WaitingUnit:
     """One unit of a batch, with what a manifest says of it."""
 
+    number: int
+    """Row of the unit in the plan."""
     id: str
     """Identity of the unit, 64 hexadecimal digits."""
     chain: str
@@ -49,6 +51,8 @@ class WaitingBatch:
     """Time to ask for, where an earlier attempt showed that the usual is too little."""
     alone: bool = False
     """True for a unit that is retried by itself."""
+    part: int | None = None
+    """Part of the plan that it is, None for units that are tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ class Site:
     min_free_gb: float = 10.0
     """Submission pauses while the destination has less room, GB."""
     min_free_inodes: int = 100_000
-    """Submission pauses while the destination's file system takes fewer files."""
+    """Submission pauses while the destination takes fewer files."""
     ledger: str | None = None
-    """PostgreSQL address of the ledgers (``postgresql://host/database``); None: a SQLite file in the campaign's folder."""
+    """PostgreSQL address of ledgers (``postgresql://host/database``); None: a SQLite file in the campaign's folder."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Names for folders of this site: a campaign writes ``archive:S2/L2A`` where ``archive`` is one of them."""
 
