@@ -115,10 +115,11 @@ ROOMS = {
         lazily="duckdb obstore pyarrow pystac pystac_client stac_geoparquet",
     ),
     "campaign": Room(
-        modules="thalweg.campaign thalweg.campaign.*",
+        modules="thalweg.campaign thalweg.campaign.* thalweg.providers thalweg.providers.*",
         ours="accounts settings values",
-        others="yaml",
-        lazily="psycopg pyarrow rich",
+        later="readers",
+        others="numpy yaml",
+        lazily="eodag psycopg pyarrow shapely",
     ),
     # The job: its supervisor is light, and the process that it watches loads the chains.
     "worker": Room(

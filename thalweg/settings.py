@@ -88,6 +88,12 @@ def use_kernel_cache(folder: Path) -> None:
         config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # numba makes it when it is imported
 
 
+def keep_eodag_offline() -> None:
+    """Make EODAG look up nothing on the network when it is imported: by default it fetches a list of collections."""
+    os.environ.setdefault("EODAG_EXT_COLLECTIONS_CFG_URI", "")
+    os.environ.setdefault("EODAG_EXT_PRODUCT_TYPES_CFG_URI", "")
+
+
 def return_large_blocks() -> None:
     """Make glibc give freed arrays back to the system at once, for as long as the process lives.
 
