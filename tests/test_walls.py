@@ -121,6 +121,16 @@ ROOMS = {
         others="numpy yaml",
         lazily="eodag psycopg pyarrow shapely",
     ),
+    # The job: its supervisor is light, and the process that it watches loads the chains.
+    "worker": Room(
+        modules="thalweg.worker thalweg.worker.*",
+        ours="settings thalweg.campaign.batch thalweg.campaign.receipt thalweg.staging values",
+        later="bench",
+    ),
+    "bench": Room(
+        modules="thalweg.worker.science",
+        ours="engine readers settings thalweg.campaign.batch thalweg.campaign.receipt values worker",
+    ),
     "slurm": Room(
         modules="thalweg.slurm thalweg.slurm.*",
         ours="settings values",
@@ -136,7 +146,7 @@ ROOMS = {
     "cli": Room(
         modules="thalweg.cli thalweg.cli.*",
         ours="face settings values",
-        later="accounts chains demo engine kernels readers slurm writers",
+        later="accounts campaign chains demo engine kernels readers slurm worker writers",
         lazily="rich",
     ),
     "face": Room(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from thalweg import engine
 from thalweg.bands import ROLES
 from thalweg.chain import Chain, Conclusion, Names
-from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
+from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.identity import short, unit_id
 from thalweg.inputs import Band
@@ -97,6 +97,18 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Commission:
+    """The campaign that a run belongs to, and what it planned."""
+
+    campaign: str
+    """Name of the campaign."""
+    token: str
+    """Token of the attempt."""
+    planned: Mapping[str, str]
+    """Chain to the identity that its unit has in the plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What is asked of every unit of a run."""
 
@@ -114,6 +126,8 @@ class Order:
     """Rows of a strip; changes no result."""
     progress: Callable[[str, str, float], None] | None = None
     """Told granule, chain and the share of the work that is done."""
+    commission: Commission | None = None
+    """The campaign, None where nobody keeps an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +294,7 @@ class _Unit:
                 statics,
                 list(order.box) if order.box else None,
             )
+            self._check_plan()
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
             target = self._target(names)
             if is_complete(target):
@@ -303,6 +318,17 @@ class _Unit:
             summary=self.chain.summary,
             **more,
         )
+
+    def _check_plan(self) -> None:
+        """BadInput where this is not the unit that was planned: the account would wait for that one for ever."""
+        commission = self.order.commission
+        planned = commission.planned.get(self.chain.name, self.id) if commission else self.id
+        if planned != self.id:
+            raise BadInput(
+                f"{self.granule.id}: planned as unit {short(planned)}, and is {short(self.id)} by now: the granule, "
+                f"a static layer or the chain is not the one that was planned",
+                advice="Plan the campaign again: what is done stays done.",
+            )
 
     def _target(self, names: Names) -> Path:
         when = self.granule.sensed
@@ -412,6 +438,8 @@ class _Unit:
             cpu_seconds=_cpu_seconds() - self._cpu,
             wall_seconds=time.perf_counter() - self._clock,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            token=self.order.commission.token if self.order.commission else None,
+            campaign=self.order.commission.campaign if self.order.commission else None,
         )
 
     def _checksums(self, scenery: Scenery, pool: ThreadPoolExecutor) -> dict[str, tuple[Path, Future[str]]]:

@@ -24,7 +24,7 @@ def read_record(kind: type[T], data: Any, where: str = "") -> T:
     A field may be a dataclass, text, a finite number, a truth value, a choice of texts, None, any value, or a tuple or
     mapping of these. Raises BadParameters that names the field as ``where.field``, and the nearest known key.
     """
-    fields = _fields(kind)
+    fields = _fields(kind)  # type: ignore[arg-type]  # mypy does not know that a class can be hashed
     if not isinstance(data, Mapping):
         raise BadParameters(f"{where or kind.__name__}: expected a mapping, not {_shown(data)}")
     for key in data:

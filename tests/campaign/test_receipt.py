@@ -29,7 +29,9 @@ DONE = Receipt(
     product="snow-20m/31TCH/2026/02/x_00000000",
     checksums={"x.tif": "sha256:00"},
 )
-FAILED = replace(DONE, state="failed", kind="bad-input", error="B03.tif: is cut", product="", checksums={})
+FAILED = replace(
+    DONE, state="failed", kind="bad-input", error="B03.tif: is cut", product="", checksums={}, alone=False, begun=0.0
+)
 
 
 def written(path: Path) -> Path:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,11 +119,11 @@ class ReceiptWriter:
 
     def begin(self, marks: Iterable[Begun]) -> None:
         """Note that attempts begin. What survives the process is enough here: nothing has been done yet."""
-        self._append("".join(map(_encoded, marks)).encode())
+        self._append("".join(map(encoded, marks)).encode())
 
     def end(self, receipts: Iterable[Receipt]) -> None:
         """Note how attempts ended, durably."""
-        self._append("".join(map(_encoded, receipts)).encode())
+        self._append("".join(map(encoded, receipts)).encode())
         os.fdatasync(self._handle)
 
     def _append(self, text: bytes) -> None:
@@ -150,7 +151,7 @@ def read_lines(path: Path, start: int = 0) -> tuple[list[Line], int]:
     whole = text[: text.rfind(b"\n") + 1]
     lines, at = [], start
     for line in whole.splitlines(keepends=True):
-        lines.append(_decoded(line, f"{path}: byte {at}"))
+        lines.append(decoded(line, f"{path}: byte {at}"))
         at += len(line)
     return lines, at
 
@@ -166,13 +167,18 @@ def new_receipts(folder: Path, batch: str, token: int) -> Path:
     return folder / f"{batch}-{token}-{os.urandom(4).hex()}{SUFFIX}"
 
 
-def _encoded(line: Line) -> str:
+def encoded(line: Line) -> str:
+    """The line as text, with its line break; what is as usual is left out."""
     kind = "begin" if isinstance(line, Begun) else "end"
-    values = {name: value for name, value in plain_record(line).items() if value not in ("", {}, 0)}
+    usual = _defaults(type(line))  # type: ignore[arg-type]  # as in thalweg.record
+    values = {
+        name: value for name, value in plain_record(line).items() if name not in usual or value != usual[name]
+    }
     return json.dumps({"line": kind, **values}, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
-def _decoded(text: bytes, where: str) -> Line:
+def decoded(text: bytes, where: str) -> Line:
+    """The line that a text is; BadInput, naming `where`, if it is none."""
     try:
         values: dict[str, Any] = json.loads(text)
         kind = values.pop("line")
@@ -182,3 +188,11 @@ def _decoded(text: bytes, where: str) -> Line:
         raise BadInput(f"{where}: no receipt: {problem.message}") from problem
     except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as problem:
         raise BadInput(f"{where}: no receipt: {problem!r}") from problem
+
+
+@cache
+def _defaults(kind: type[Line]) -> dict[str, Any]:
+    """The fields that need not be written, with the value that they then have."""
+    usual = {each.name: each.default for each in fields(kind) if each.default is not MISSING}
+    made = {each.name: each.default_factory() for each in fields(kind) if each.default_factory is not MISSING}
+    return usual | made
