@@ -114,7 +114,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        if self._connection.in_transaction:
+        if self._is_inside():
             yield
             return
         with self._explained():
@@ -124,9 +124,12 @@ class SqliteDatabase:
                 self._connection.execute("COMMIT")
             except BaseException:
                 # SQLite has rolled back already where the disk is full.
-                if self._connection.in_transaction:
+                if self._is_inside():
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _is_inside(self) -> bool:
+        return self._connection.in_transaction
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -123,7 +123,7 @@ class Intake:
         if after.pause:
             self.pauses.setdefault(after.pause, f"{receipt.kind}: {receipt.error}")
         if receipt.kind == "bug":
-            self._watch(unit, receipt)
+            self._watch(receipt)
         changed = unit._replace(tries=tries, attempts=attempts)
         change = self._waiting(changed, after, receipt.kind)
         return change._replace(unit=unit)
@@ -150,9 +150,9 @@ class Intake:
         rows = [_attempt(first + at, unit, receipt) for at, (unit, receipt) in enumerate(ended)]
         self.database.change_many(insertion("attempts", ATTEMPT), rows)
 
-    def _watch(self, unit: Unit, receipt: Receipt) -> None:
+    def _watch(self, receipt: Receipt) -> None:
         """Count identical tracebacks; too many pause the campaign."""
-        signature, sample = trace_signature(unit.chain, receipt), receipt.trace or receipt.error
+        signature, sample = trace_signature(receipt), receipt.trace or receipt.error
         self.database.change(
             "INSERT INTO traces (signature, units, sample) VALUES (?, 1, ?)"
             " ON CONFLICT (signature) DO UPDATE SET units = traces.units + 1",
@@ -199,11 +199,11 @@ def next_sequence(database: Database, table: str) -> int:
     return int(database.rows(f"SELECT coalesce(max(sequence), 0) + 1 FROM {table}")[0][0])
 
 
-def trace_signature(chain: int, receipt: Receipt) -> str:
+def trace_signature(receipt: Receipt) -> str:
     """What identical tracebacks have in common: the places in the code, the last line without names and numbers."""
     places = ["{}:{}:{}".format(*found) for found in _PLACE.findall(receipt.trace)]
     last = (receipt.trace.strip() or receipt.error).splitlines()[-1:]
-    text = "\n".join([str(chain), *places, *(_CHANGING.sub("_", line) for line in last)])
+    text = "\n".join([*places, *(_CHANGING.sub("_", line) for line in last)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

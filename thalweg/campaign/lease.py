@@ -1,4 +1,4 @@
-"""What the ledger hands out and takes back: waiting batches, leases on them, submissions, how many units stand where."""
+"""What the ledger hands out and takes back: batches that wait, leases on them, submissions, units in each state."""
 
 from __future__ import annotations
 

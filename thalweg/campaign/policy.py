@@ -156,5 +156,5 @@ _RULES: Mapping[str, Callable[[Failed, Limits], Next]] = {
 
 
 def breaker_limit(planned: int) -> int:
-    """How many identical tracebacks pause a campaign: twenty, or 5 % of its units in a small one, but never under five."""
+    """How many identical tracebacks pause a campaign: twenty, or 5 % of the units of a small one, but at least five."""
     return min(20, max(5, -(-planned // 20)))
