@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.season import Season, make_season
 from tests.winter import Winter, make_winter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,3 +58,9 @@ def shared() -> Path:
 def winter(tmp_path_factory: pytest.TempPathFactory) -> Winter:
     """A small synthetic granule in genuine MUSCATE layout, with static layers; not to be changed."""
     return make_winter(tmp_path_factory.mktemp("winter"))
+
+
+@pytest.fixture(scope="session")
+def season(tmp_path_factory: pytest.TempPathFactory) -> Season:
+    """Six small granules, one corrupt, one without a usable pixel, and what a plain run makes of them."""
+    return make_season(tmp_path_factory.mktemp("season"))

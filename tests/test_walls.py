@@ -76,9 +76,9 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.registry"
-        " thalweg.scene thalweg.schemas thalweg.series thalweg.stac thalweg.synthesis thalweg.tile thalweg.tiletable"
-        " thalweg.tiling",
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.record"
+        " thalweg.registry thalweg.scene thalweg.schemas thalweg.series thalweg.stac thalweg.synthesis thalweg.tile"
+        " thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -117,9 +117,26 @@ ROOMS = {
         ours="settings values",
         lazily="duckdb obstore pyarrow pystac pystac_client stac_geoparquet",
     ),
+    "campaign": Room(
+        modules="thalweg.campaign thalweg.campaign.* thalweg.providers thalweg.providers.*",
+        ours="accounts settings values",
+        later="readers",
+        others="numpy yaml",
+        lazily="eodag psycopg pyarrow shapely",
+    ),
+    # The job: its supervisor is light, and the process that it watches loads the chains.
+    "worker": Room(
+        modules="thalweg.worker thalweg.worker.*",
+        ours="settings thalweg.campaign.batch thalweg.campaign.receipt thalweg.staging values",
+        later="bench",
+    ),
+    "bench": Room(
+        modules="thalweg.worker.science",
+        ours="engine readers settings thalweg.campaign.batch thalweg.campaign.receipt values worker",
+    ),
     "slurm": Room(
         modules="thalweg.slurm thalweg.slurm.*",
-        ours="settings values",
+        ours="settings thalweg.campaign.batch thalweg.campaign.dispatch values",
         lazily="dask_jobqueue drmaa",
     ),
     "workflows": Room(modules="thalweg.workflows", standard=()),
@@ -132,7 +149,7 @@ ROOMS = {
     "cli": Room(
         modules="thalweg.cli thalweg.cli.*",
         ours="face settings values",
-        later="accounts chains demo engine kernels readers slurm writers",
+        later="accounts campaign chains demo engine kernels readers slurm worker writers",
         lazily="rich",
     ),
     "face": Room(

@@ -38,6 +38,18 @@ class Clock:
         return time.perf_counter() - self.wall
 
 
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """The campaign that a run belongs to, and what it planned."""
+
+    campaign: str
+    """Name of the campaign."""
+    token: str
+    """Token of the attempt."""
+    planned: Mapping[str, str]
+    """Chain to the identity that its unit has in the plan."""
+
+
 def provenance_of(
     unit: str,
     chain: Declaration,
@@ -47,6 +59,7 @@ def provenance_of(
     settings: Settings,
     clock: Clock,
     cpu: float | None = None,
+    commission: Commission | None = None,
 ) -> Provenance:
     """How, where and when a product was made, its rasters being complete now.
 
@@ -68,6 +81,8 @@ def provenance_of(
         cpu_seconds=cpu_seconds() - clock.cpu if cpu is None else cpu,
         wall_seconds=clock.seconds,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        token=commission.token if commission else None,
+        campaign=commission.campaign if commission else None,
     )
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from thalweg import engine
-from thalweg.attempt import Clock, provenance_of, raster_tags, software_versions
+from thalweg.attempt import Clock, Commission, provenance_of, raster_tags, software_versions
 from thalweg.bands import ROLES
 from thalweg.chain import Chain, Conclusion, Declaration, Names
-from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
+from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.fusion import Pass, Passes, run_together
 from thalweg.holding import Held, hold
@@ -130,6 +130,8 @@ class Order:
     """Told granule, chain and the share of the work that is done."""
     products: Mapping[str, Path] = field(default_factory=dict)
     """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
+    commission: Commission | None = None
+    """The campaign, None where nobody keeps an account."""
 
     @property
     def find(self) -> Find:
@@ -465,6 +467,7 @@ class _Unit:
                 {**statics, **scenery.identity},
                 list(order.box) if order.box else None,
             )
+            self._check_plan()
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
             target = self._target(names)
             if is_complete(target):
@@ -489,6 +492,17 @@ class _Unit:
             summary=self.chain.summary,
             **more,
         )
+
+    def _check_plan(self) -> None:
+        """BadInput where this is not the unit that was planned: the account would wait for that one for ever."""
+        commission = self.order.commission
+        planned = commission.planned.get(self.chain.name, self.id) if commission else self.id
+        if planned != self.id:
+            raise BadInput(
+                f"{self.granule.id}: planned as unit {short(planned)}, and is {short(self.id)} by now: the granule, "
+                f"a static layer or the chain is not the one that was planned",
+                advice="Plan the campaign again: what is done stays done.",
+            )
 
     def _target(self, names: Names) -> Path:
         when = self.granule.sensed
@@ -604,6 +618,7 @@ class _Unit:
             self.order.settings,
             self._clock,
             self.meter.seconds,
+            self.order.commission,
         )
 
     def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:

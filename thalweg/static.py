@@ -95,12 +95,16 @@ def digest_of(path: Path) -> str:
 
     A sidecar older than its file is not believed.
     """
+    return prepared_digest(path) or checksum(path)
+
+
+def prepared_digest(path: Path) -> str | None:
+    """SHA-256 of a static layer as its sidecar has it; None where there is none that can be believed."""
     sidecar = sidecar_of(path)
     if sidecar.exists() and sidecar.stat().st_mtime_ns >= path.stat().st_mtime_ns:
         digits = _SHA256.match(sidecar.read_bytes())
-        if digits:
-            return digits[0].decode()
-    return checksum(path)
+        return digits[0].decode() if digits else None
+    return None
 
 
 def sidecar_of(path: Path) -> Path:
