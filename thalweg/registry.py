@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from thalweg.chain import Declaration
+from thalweg.chain import Chain, Declaration
 from thalweg.errors import BadParameters
 from thalweg.parameters import suggest
 
@@ -52,6 +52,17 @@ def find_chain(name: str) -> Declaration:
             return _loaded(listing)
         seen.append(listing.name)
     raise BadParameters(f"no chain {name!r}. {suggest(name, seen)}")
+
+
+def find_granule_chain(name: str) -> Chain:
+    """As `find_chain`, of a chain whose unit is a granule; BadParameters for a synthesis."""
+    chain = find_chain(name)
+    if not isinstance(chain, Chain):
+        raise BadParameters(
+            f"chain {name!r} makes products of tiles and periods, of other products, and a chain of granules is wanted",
+            advice="Run it on the products: thalweg run DESTINATION --chain NAME --period PERIOD.",
+        )
+    return chain
 
 
 def list_chains() -> list[Listing]:

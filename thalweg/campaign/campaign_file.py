@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from thalweg.campaign.yaml_file import read_yaml_file
-from thalweg.catalogue.period import Period
 from thalweg.errors import UsageError
+from thalweg.period import Period
 
 Provider = Literal["folder", "stac", "geoparquet", "eodag"]
 """Where granules are looked for: a tree of folders, a STAC API, a stac-geoparquet file, EODAG."""

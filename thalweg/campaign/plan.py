@@ -14,9 +14,9 @@ from thalweg.campaign.selection import select
 from thalweg.campaign.site_file import Site
 from thalweg.campaign.tile_choice import choose_tiles
 from thalweg.campaign.unit_table import StaticsFound, make_units
-from thalweg.catalogue.period import Period
 from thalweg.errors import MissingInput, ThalwegError, UsageError
 from thalweg.parameters import canonical_json
+from thalweg.period import Period
 from thalweg.providers import Wanted, find_granules
 from thalweg.record import plain_record
 

@@ -15,7 +15,7 @@ from thalweg.granule import Granule
 from thalweg.inputs import Static
 from thalweg.parameter_files import dated_set, newest_set, read_parameters
 from thalweg.parameters import digest
-from thalweg.registry import find_chain
+from thalweg.registry import find_granule_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def prepare_chains(chosen: tuple[ChosenChain, ...], base: Path) -> tuple[ReadyCh
 
     Raises BadParameters for a chain, version, set or parameter that does not exist or is not valid.
     """
-    found = [(each, name := _name(each.name, base), find_chain(name)) for each in chosen]
+    found = [(each, name := _name(each.name, base), find_granule_chain(name)) for each in chosen]
     names = [chain.name for _, _, chain in found]
     if len(set(names)) < len(names):
         raise BadParameters("chains: two of them declare the same name")

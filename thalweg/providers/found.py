@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from thalweg.catalogue.period import Period
 from thalweg.errors import BadParameters, ThalwegError
+from thalweg.period import Period
 
 if TYPE_CHECKING:
     import pyarrow as arrow

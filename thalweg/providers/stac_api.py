@@ -12,8 +12,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
 
-from thalweg.catalogue.period import Period
 from thalweg.errors import BadInput, BadParameters, ServiceUnavailable, ThalwegError
+from thalweg.period import Period
 from thalweg.providers.found import Found, Granules, Wanted, table_of
 from thalweg.providers.items import found_of
 from thalweg.providers.place import Place

@@ -10,9 +10,10 @@ from typing import Any
 from thalweg.attempt import Commission
 from thalweg.campaign.batch import Batch, BatchChain, BatchGranule, BatchUnit
 from thalweg.campaign.receipt import Receipt
+from thalweg.chain import Chain
 from thalweg.errors import BadParameters, ThalwegError, classify
 from thalweg.processing import Assignment, Ending, Order, process_granule
-from thalweg.registry import find_chain
+from thalweg.registry import find_granule_chain
 from thalweg.settings import Job, Settings, read_settings, return_large_blocks
 from thalweg.static import StaticLayers
 from thalweg.worker.account import measured, told
@@ -25,7 +26,7 @@ class Science:
     def __init__(self, batch: Batch, job: Job) -> None:
         return_large_blocks()
         self._batch, self._job, self._meter = batch, job, Meter()
-        self._assignments: dict[str, Assignment | ThalwegError] = {
+        self._assignments: dict[str, Assignment[Chain] | ThalwegError] = {
             chain.name: _assignment(chain) for chain in batch.chains
         }
         self._order = _order(batch)
@@ -43,7 +44,7 @@ class Science:
         yield from self._processed(granule, ready)
 
     def _processed(
-        self, granule: BatchGranule, ready: list[tuple[BatchUnit, Assignment]]
+        self, granule: BatchGranule, ready: list[tuple[BatchUnit, Assignment[Chain]]]
     ) -> Iterable[Receipt]:
         by_chain = {assignment.chain.name: unit for unit, assignment in ready}
         alone = len(ready) == 1
@@ -51,7 +52,9 @@ class Science:
             unit = by_chain.pop(ending.chain)
             yield self._receipt(unit, ending, alone)
 
-    def _endings(self, granule: BatchGranule, ready: list[tuple[BatchUnit, Assignment]]) -> Iterable[Ending]:
+    def _endings(
+        self, granule: BatchGranule, ready: list[tuple[BatchUnit, Assignment[Chain]]]
+    ) -> Iterable[Ending]:
         if isinstance(self._order, ThalwegError):
             problem = self._order
             return [Ending(each.chain.name, granule.path, "failed", error=problem) for _, each in ready]
@@ -82,10 +85,10 @@ class Science:
         )
 
 
-def _assignment(chain: BatchChain) -> Assignment | ThalwegError:
+def _assignment(chain: BatchChain) -> Assignment[Chain] | ThalwegError:
     """The chain with its parameters, or why it is not the one that was planned."""
     try:
-        found = find_chain(chain.name)
+        found = find_granule_chain(chain.name)
         if found.version != chain.version:
             raise BadParameters(
                 f"{chain.name}: planned with version {chain.version}, and version {found.version} is installed here",
