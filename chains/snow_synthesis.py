@@ -20,9 +20,9 @@ from thalweg.chains.snow_documents import lis_synthesis_metadata
 from thalweg.chains.snow_parameters import LIS
 from thalweg.errors import BadParameters
 from thalweg.kernels import snow_synthesis as seasons
-from thalweg.layer import Colour, Layer
+from thalweg.layer import Class, Colour, Layer
 from thalweg.parameters import Within
-from thalweg.synthesis import synthesis
+from thalweg.synthesis import Daily, synthesis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +71,19 @@ LAYERS = (
 )
 """Every layer, in the order of the kernel's."""
 
+DAILY = Layer(
+    "daily_snow",
+    "uint8",
+    "Snow of every day",
+    nodata=seasons.UNKNOWN,
+    classes=(
+        Class(0, "no_snow", "no snow"),
+        Class(1, "snow", "snow"),
+        Class(seasons.UNKNOWN, "unknown", "not known"),
+    ),
+)
+"""Snow or not, of every day, on request."""
+
 _LIS_LAYERS = ("scd", "sod", "smod", "nsp", "nobs", "ccd")
 _DEFAULT_ONLY: Mapping[str, Any] = {"max_gap_days": None, "interp": "binary"}
 
@@ -97,6 +110,7 @@ class SnowSynthesis:
     interp: Annotated[
         Literal["binary", "fsc"], Within(note="what is interpolated: snow or not, or the fraction")
     ] = "binary"
+    daily_masks: Annotated[bool, Within(note="the snow of every day too, as a Zarr cube")] = False
     chain_version: Annotated[str | None, Within(note="version in file names; null: that of the program")] = (
         None
     )
@@ -201,11 +215,12 @@ def names(gathering: Gathering, parameters: SnowSynthesis, version: str) -> Name
     tile = f"T{gathering.tile}" if gathering.on_mgrs else gathering.tile
     id = f"{tile}_{period.first_day:%Y%m%d}_{period.last_day:%Y%m%d}"
     tail = "_".join(filter(None, (id, parameters.chain_version or version, parameters.product_counter)))
+    daily = {DAILY.name: f"DAILY_SNOW_MASKS_{id}.zarr"}
     if not parameters.lis:
         files = {layer.name: f"SNOWSYN_{layer.name.upper()}_{sensor}_{tail}.tif" for layer in LAYERS}
-        return Names(f"SNOWSYN_{sensor}_{tail}", files)
+        return Names(f"SNOWSYN_{sensor}_{tail}", {**files, **daily})
     files = {name: f"LIS_{sensor}-SNOW-{name.upper()}_{tail}.tif" for name in _LIS_LAYERS}
-    return Names(f"LIS_{sensor}-SNOW-SYN_{tail}", {**files, "ccd": f"CLOUD_OCCURENCE_{id}.tif"})
+    return Names(f"LIS_{sensor}-SNOW-SYN_{tail}", {**files, **daily, "ccd": f"CLOUD_OCCURENCE_{id}.tif"})
 
 
 def conclude(gathering: Gathering, parameters: SnowSynthesis) -> Conclusion:
@@ -238,6 +253,20 @@ def _lines(days: Sequence[date]) -> str:
     return "\n".join(f"{day:%Y%m%d}" for day in days)
 
 
+def days_of(gathering: Gathering, parameters: SnowSynthesis) -> list[date]:
+    """The days of the daily masks."""
+    return output_days(gathering.period, parameters)
+
+
+def daily_masks(series: Series, parameters: SnowSynthesis) -> NDArray[np.uint8]:
+    """Snow of every day of a block: 0, 1 or 255, (days, rows, columns)."""
+    stack = merge_days(series)
+    season = season_of(series.gathering, parameters)
+    days = np.empty((season.days, *stack.shape[1:]), np.uint8)
+    seasons.unroll(stack, season, parameters.rules, days)
+    return days
+
+
 @synthesis(
     "snow_synthesis",
     version="1.0",
@@ -249,6 +278,7 @@ def _lines(days: Sequence[date]) -> str:
     across=is_across,
     names=names,
     conclude=conclude,
+    daily=Daily(DAILY, lambda parameters: bool(parameters.daily_masks), days_of, daily_masks),
     main=("scd",),
     summary=("snow:dates", "snow:days"),
     references=(

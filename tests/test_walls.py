@@ -99,7 +99,7 @@ ROOMS = {
         lazily="pyogrio shapely zarr",
     ),
     "writers": Room(
-        modules="thalweg.blocks thalweg.cog thalweg.polygons thalweg.product thalweg.quicklook"
+        modules="thalweg.blocks thalweg.cog thalweg.cube thalweg.polygons thalweg.product thalweg.quicklook"
         " thalweg.staging thalweg.state thalweg.tiff",
         ours="readers settings values",
         others="numpy pyproj rasterio zstandard",

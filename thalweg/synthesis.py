@@ -15,9 +15,27 @@ from thalweg.chain import Conclusion, Declaration, Names, check_declaration
 from thalweg.parameters import parameters_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from numpy.typing import NDArray
+
     from thalweg.layer import Layer
     from thalweg.period import Period
-    from thalweg.series import Counting, Gathering, Member
+    from thalweg.series import Counting, Gathering, Member, Series
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A layer of every day, which a synthesis gives on request beside its layers."""
+
+    layer: Layer
+    """What a day's numbers mean."""
+    wanted: Callable[[Any], bool]
+    """From the parameters: True where it is asked for."""
+    days: Callable[[Gathering, Any], Sequence[date]]
+    """The days, in order."""
+    function: Callable[[Series, Any], NDArray[Any]]
+    """A block of a series to its days, (days, rows, columns)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +56,8 @@ class Synthesis(Declaration):
     """Product and file names from gathering, parameters and software version; None: ``<chain>_<tile>_<days>``."""
     conclude: Callable[[Gathering, Any], Conclusion] | None = None
     """What is said about the whole product."""
+    daily: Daily | None = None
+    """A layer of every day that may be asked for."""
     calendar: bool = False
     """True where a period is a calendar month or year, nothing else."""
 
@@ -61,6 +81,10 @@ class Synthesis(Declaration):
         if self.names is not None:
             return self.names(gathering, parameters, version)
         return Names(f"{self.name}_{gathering.id}")
+
+    def daily_for(self, parameters: Any) -> Daily | None:
+        """The layer of every day, where it is asked for."""
+        return self.daily if self.daily is not None and self.daily.wanted(parameters) else None
 
     def compute(self, strip: Any, parameters: Any) -> Any:
         """Layers of a strip, the parameters in the form that the function declares: one object, or keywords."""

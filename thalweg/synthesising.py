@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
@@ -28,17 +28,21 @@ from thalweg.opened import open_raster, raster_environment, to_lonlat
 from thalweg.parameters import canonical_json
 from thalweg.period import Period
 from thalweg.processing import Assignment, Ending, Order, State
-from thalweg.product import ProductWriter, describe_files, run_document
+from thalweg.product import ProductWriter, Written, describe_files, run_document
 from thalweg.readers.alignment import Aligned
 from thalweg.readers.members import Source
 from thalweg.series import Counted, Gathering, Member, Rejected, Series
 from thalweg.staging import is_complete, staged
 from thalweg.static import checksum
-from thalweg.synthesis import Synthesis
+from thalweg.synthesis import Daily, Synthesis
 
 if TYPE_CHECKING:
     from thalweg.chain import Names
+    from thalweg.cube import CubeWriter
     from thalweg.grid import Grid
+
+BLOCK = 512
+"""Columns of the blocks in which days are computed."""
 
 STRIP_ROWS = 512
 """Rows of a strip: a row of blocks of our files, so that each is decoded once."""
@@ -184,6 +188,8 @@ def _reason(member: Member, newest: dict[str, Member]) -> str:
 
 def _repetition(member: Member, best: Member) -> str:
     """Two products of one acquisition and version must be the same."""
+    if member.raster == best.raster:
+        return "given twice"
     first, second = checksum(best.raster.path), checksum(member.raster.path)
     if first != second:
         raise BadInput(
@@ -262,6 +268,25 @@ class _Plan:
     """Folder of the product."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Cube:
+    """A layer of every day on its way to its file."""
+
+    daily: Daily
+    """What it is."""
+    writer: CubeWriter
+    """Where it goes."""
+    parameters: Any
+    """Those of the synthesis."""
+
+    def take(self, strip: Series) -> None:
+        """Compute and write a strip, a few columns at a time: all days of a whole one would fill the memory."""
+        width = strip.values.shape[2]
+        for first, last in pairwise([*range(0, width, BLOCK), width]):
+            block = replace(strip, values=strip.values[:, :, first:last].copy())
+            self.writer.write(strip.rows[0], first, self.daily.function(block, self.parameters))
+
+
 class _Unit:
     """One attempt at one tile and period."""
 
@@ -324,7 +349,8 @@ class _Unit:
             tags = raster_tags(chain, self.assignment.values)
             writer = ProductWriter(attempt.folder, plan.names, contents.grid, order.codec, tags)
             try:
-                self._compute(contents, writer, pool)
+                cube = self._cube(contents, plan, attempt.folder)
+                self._compute(contents, writer, cube, pool)
                 item, properties = self._finish(contents, plan, writer, attempt.folder, pool)
             finally:
                 writer.abandon()
@@ -334,11 +360,24 @@ class _Unit:
             "done", product=plan.target, properties=properties, item=item, existed=not attempt.won
         )
 
-    def _compute(self, contents: Contents, writer: ProductWriter, pool: Executor) -> None:
+    def _cube(self, contents: Contents, plan: _Plan, folder: Path) -> _Cube | None:
+        daily = self.chain.daily_for(self.assignment.parameters)
+        if daily is None:
+            return None
+        # Its library is loaded only by those who ask for it.
+        from thalweg.cube import CubeWriter
+
+        days = daily.days(self.gathering, self.assignment.parameters)
+        path = folder / plan.names.files.get(daily.layer.name, f"{daily.layer.name}.zarr")
+        return _Cube(daily, CubeWriter(path, daily.layer, contents.grid, days), self.assignment.parameters)
+
+    def _compute(self, contents: Contents, writer: ProductWriter, cube: _Cube | None, pool: Executor) -> None:
         """Layers of every strip, handed to the writer while the next strip is read."""
         height = contents.grid.shape[0]
         waiting: list[Any] = []
         for row, strip in contents.strips(self.order.strip_rows):
+            if cube:
+                cube.take(strip)
             layers = self.chain.compute(strip, self.assignment.parameters)
             for job in waiting:
                 job.result()
@@ -349,6 +388,8 @@ class _Unit:
                 self.order.progress(self.gathering.id, self.chain.name, row / height)
         for job in waiting:
             job.result()
+        if cube:
+            cube.writer.close()
 
     def _finish(
         self, contents: Contents, plan: _Plan, writer: ProductWriter, folder: Path, pool: Executor
@@ -358,6 +399,11 @@ class _Unit:
         documents = {**said.documents, f"{chain.name}_run.json": self._run_document(contents)}
         concluded = Conclusion(said.properties, documents, said.polygons, said.empty)
         written = writer.finish(concluded, chain.main, pool)
+        if daily := chain.daily_for(self.assignment.parameters):
+            file = folder / plan.names.files.get(daily.layer.name, f"{daily.layer.name}.zarr")
+            written.append(
+                Written(daily.layer.name, file, daily.layer.description, (daily.layer.role,), daily.layer)
+            )
         assets = describe_files(written, folder, contents.grid, pool)
         provenance = provenance_of(
             self.id, chain, self.assignment.values, contents.inputs, (), self.order.settings, self._clock

@@ -93,6 +93,42 @@ def test_no_value_differs(case: Case, seasons: Path, tmp_path: Path) -> None:
             assert np.count_nonzero(raster.read(1) != layer(ending, path.stem)) == 0, path.stem
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_no_day_differs(case: Case, seasons: Path, tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    folder = seasons / case.season / case.expected
+    packed, whole = folder / "daily_packed.npz", folder / "daily.npz"
+    if not (packed.exists() or whole.exists()):
+        pytest.skip("no daily masks in this folder")
+    ending = made(case, seasons, tmp_path, daily_masks=True)
+    assert ending.product and ending.item
+    asset = ending.item["assets"]["daily_snow"]
+    days = zarr.open_group(ending.product / asset["href"], mode="r", use_consolidated=True)["daily_snow"][:]
+    if whole.exists():
+        (expected,) = np.load(whole).values()
+    else:
+        stored = np.load(packed)
+        expected = np.unpackbits(stored["bits"], axis=0)[: int(stored["n_days"])]
+    assert days.shape == expected.shape
+    assert np.array_equal(days, expected)
+
+
+def test_the_cube_of_days_opens_with_time_and_crs(seasons: Path, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    xarray = pytest.importorskip("xarray")
+    ending = made(CASES[5], seasons, tmp_path, daily_masks=True)
+    assert ending.product and ending.item
+    asset = ending.item["assets"]["daily_snow"]
+    with xarray.open_zarr(ending.product / asset["href"], mask_and_scale=False) as cube:
+        assert cube.daily_snow.dims == ("time", "y", "x")
+        assert str(cube.time.values[0])[:10] == "2021-01-01"
+        assert len(cube.time) == 31
+        assert "UTM zone 31N" in cube.spatial_ref.attrs["crs_wkt"]
+        assert cube.daily_snow.attrs["flag_meanings"] == "no_snow snow"
+    assert asset["type"] == "application/vnd.zarr; version=3"
+    assert asset["file:size"] > 0
+
+
 def test_documents_are_those_of_let_it_snow(seasons: Path, tmp_path: Path) -> None:
     case = CASES[0]
     product = made(case, seasons, tmp_path).product

@@ -17,7 +17,7 @@ from thalweg.errors import BadInput, MissingInput
 from thalweg.item import RECIPE, read_item, spacecraft
 from thalweg.parameters import canonical_json
 from thalweg.raster import Raster
-from thalweg.readers.archive import Archive, is_archive, opened_archive
+from thalweg.readers.archive import is_archive, opened_archive
 from thalweg.readers.facts import utc
 from thalweg.readers.foreign import LAYER, is_foreign, read_foreign
 from thalweg.readers.listing import Folder
@@ -148,8 +148,9 @@ class Source:
             archive = self._stack.enter_context(opened_archive(given, target))
         except BadInput as problem:
             raise BadInput(problem.message, id="SYN-03") from problem
-        name = next((top for top in sorted(archive.tops()) if is_foreign(top)), given.stem)
-        return read_foreign(name, archive, name if _is_folder(archive, name) else "", str(given))
+        folders = (top for top in sorted(archive.tops()) if is_foreign(top) and archive.names(top, ()))
+        folder = next(folders, "")
+        return read_foreign(folder or given.stem, archive, folder, str(given))
 
     def _private_folder(self) -> Path:
         # One folder each: files of two archives may bear the same name.
@@ -234,7 +235,3 @@ def _inside(folder: Path, href: object, where: str) -> Path:
     if not path.is_file():
         raise MissingInput(f"{where}: {path}: no such file", id="SYN-02")
     return path
-
-
-def _is_folder(archive: Archive, name: str) -> bool:
-    return any(member.startswith(f"{name}/") for member in archive.members)
