@@ -85,7 +85,7 @@ def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
     words = mark_pixels(scene, plan, parameters)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
     computed = outside = low = 0
-    for index, batch in _batches(scene, plan, words):
+    for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
         pixels.scatter_words(batch.words, index, words.reshape(-1))
         for name, stored in plan.menu.stored.items():
@@ -105,7 +105,7 @@ def make_public(scene: Scene, plan: Plan) -> Made:
     words = np.zeros(scene.shape, np.uint32)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
     computed = 0
-    for index, batch in _batches(scene, plan, words):
+    for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
         for name, stored in plan.menu.stored.items():
             scatter(stored, found[name], index, out[name].reshape(-1))
@@ -267,7 +267,7 @@ def least_above(packed: Packing, limit: float) -> int:
     return int(candidates[np.argmax(values > limit)])
 
 
-def _batches(
+def batches(
     scene: Scene, plan: Plan, words: NDArray[np.uint32]
 ) -> Iterator[tuple[NDArray[np.int32], fused.Batch]]:
     """The pixels worth computing, some thousands at a time."""
