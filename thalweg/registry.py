@@ -47,7 +47,7 @@ def find_chain(name: str) -> Declaration:
         module, _, attribute = name.rpartition(":")
         return _chain_in(_import(module), attribute, name)
     seen = []
-    for listing in _offered():
+    for listing in _offered(first=name):
         if listing.name == name:
             return _loaded(listing)
         seen.append(listing.name)
@@ -65,14 +65,25 @@ def find_granule_chain(name: str) -> Chain:
     return chain
 
 
+def take_up(chains: list[Declaration], path: str) -> list[Declaration]:
+    """The chains with what a user's file declares, where they take such up; BadParameters where none does."""
+    if not any(isinstance(chain, Chain) and chain.extended for chain in chains):
+        raise BadParameters(f"{path}: none of the chains of this run takes up algorithms")
+    names = vars(_import(path))
+    return [
+        chain.extended(chain, path, names) if isinstance(chain, Chain) and chain.extended else chain
+        for chain in chains
+    ]
+
+
 def list_chains() -> list[Listing]:
     """Every chain that is built in or offered by an installed package, broken ones with their error."""
     return list(_offered())
 
 
-def _offered() -> Iterator[Listing]:
+def _offered(first: str = "") -> Iterator[Listing]:
     """One after the other, built-in ones first: no plug-in can take the name of one, or cost those who use one."""
-    yield from _built_in()
+    yield from _built_in(first)
     yield from map(_listed, entry_points(group=GROUP))
 
 
@@ -82,9 +93,11 @@ def _loaded(listing: Listing) -> Declaration:
     return listing.chain
 
 
-def _built_in() -> Iterator[Listing]:
+def _built_in(first: str) -> Iterator[Listing]:
+    """The module called `first` comes first, so that whoever asks for one chain does not import all of them."""
     package = importlib.import_module("thalweg.chains")
-    for module in pkgutil.iter_modules(package.__path__):
+    modules = pkgutil.iter_modules(package.__path__)
+    for module in sorted(modules, key=lambda module: (module.name != first, module.name)):
         name = f"{package.__name__}.{module.name}"
         try:
             loaded = importlib.import_module(name)

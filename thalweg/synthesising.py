@@ -382,7 +382,8 @@ class _Unit:
             for job in waiting:
                 job.result()
             waiting = [
-                pool.submit(writer.append, self.chain.layer(name), values) for name, values in layers.items()
+                pool.submit(writer.append, self.chain.layer(name, self.assignment.parameters), values)
+                for name, values in layers.items()
             ]
             if self.order.progress:
                 self.order.progress(self.gathering.id, self.chain.name, row / height)
