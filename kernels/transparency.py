@@ -1,8 +1,9 @@
 """Light in the water: absorption and backscattering by QAA, diffuse attenuation Kd (m-1) and Secchi depth (m).
 
-All formulas take R, never rho. `spectrum` holds R at 443, 490, 560 and 665 nm in its first four rows, and `water` the
-pure water's absorption (row 0) and backscattering (row 1), m-1, at these. Sources: 10.1364/AO.41.005755 (QAA, version
-6), 10.1002/jgrc.20308 (Kd), 10.1016/j.rse.2015.08.002 (Secchi depth), Jiang 2019 (its second form).
+All formulas but that of a plain ratio take R, never rho. `spectrum` holds R at 443, 490, 560 and 665 nm in its first
+four rows, and `water` the pure water's absorption (row 0) and backscattering (row 1), m-1, at these. Sources:
+10.1364/AO.41.005755 (QAA, version 6), 10.1002/jgrc.20308 (Kd), 10.1016/j.rse.2015.08.002 (Secchi depth), Jiang 2019
+(its second form).
 
 Derivatives are analytic, by the chain rule backwards from Kd, with the mode and the clearest band held: two more
 inversions for each difference would cost more, and might cross from one mode to the other.
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
-from thalweg.kernels.reflectance import Numbers, Rrs
+from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
 from thalweg.kernels.uncertainty import add_variance, linear_sigma
 
 # Rows of what `look_below`, `invert`, `invert_gradient` and `attenuation` write; the first of four where it is by band.
@@ -499,8 +500,8 @@ def attenuation_difference(blue: Rrs, red: Rrs, factor: float, slope: float, out
 
 @kernel("void(float64[::1], float64[::1], " + 6 * "float64, " + "float64[::1])")
 def attenuation_ratio(
-    blue: Rrs,
-    green: Rrs,
+    blue: Reflectance,
+    green: Reflectance,
     least: float,
     c0: float,
     c1: float,

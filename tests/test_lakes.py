@@ -93,7 +93,10 @@ def test_rectangles_that_tile_an_area_count_every_centre_once(across: list[float
     xs = [LEFT + x for x in sorted({-60.0, *across, 960.0})]
     ys = [TOP - y for y in sorted({-60.0, *down, 960.0})]
     tiles = [
-        box(left, low, right, high) for left, right in pairwise(xs) for high, low in pairwise(ys) if high > low
+        box(left, low, right, high)
+        for left, right in pairwise(xs)
+        for high, low in pairwise(ys)
+        if high > low
     ]
     assert (sum(covered(tile).astype(int) for tile in tiles) == 1).all()
 

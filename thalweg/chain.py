@@ -108,6 +108,11 @@ class Chain:
     gate: Sequence[str] | Callable[[Any], Sequence[str]] = ()
     """Mask meanings that make a pixel unusable: a granule without any other pixel ends as `no data` before a band is
     read."""
+    layers: Callable[[Any], Sequence[Layer]] | None = None
+    """Layers with given parameters, where these decide how a layer is stored or add some; None: always `outputs`."""
+    extended: Callable[[Chain, str, Mapping[str, Any]], Chain] | None = None
+    """Takes up what a user's file declares (its path, its names to values) and gives back the chain with it; None: the
+    chain takes nothing up."""
     names: Callable[[Granule, Any, str, frozenset[str]], Names] | None = None
     """Product and file names from granule, parameters, software version and the names of the inputs that are there;
     None: ``<chain>_<tile>_<time>``."""
@@ -161,12 +166,17 @@ class Chain:
             return self.names(granule, parameters, version, available)
         return Names(f"{self.name}_{granule.tile}_{granule.sensed:%Y%m%dT%H%M%S}")
 
-    def layer(self, name: str) -> Layer:
+    def outputs_for(self, parameters: Any) -> tuple[Layer, ...]:
+        """Every layer that the chain can give with these parameters."""
+        return self.outputs if self.layers is None else tuple(self.layers(parameters))
+
+    def layer(self, name: str, parameters: Any) -> Layer:
         """The declared layer of that name."""
-        for layer in self.outputs:
+        outputs = self.outputs_for(parameters)
+        for layer in outputs:
             if layer.name == name:
                 return layer
-        known = ", ".join(layer.name for layer in self.outputs)
+        known = ", ".join(layer.name for layer in outputs)
         raise BadParameters(
             f"chain {self.name!r} gave back the layer {name!r}, which it does not declare: {known}"
         )

@@ -198,7 +198,7 @@ class Course:
         return [self.pool.submit(self.sink.append, layer, values) for layer, values in packed]
 
     def _packed(self, name: str, values: NDArray[Any], shape: tuple[int, int]) -> tuple[Layer, NDArray[Any]]:
-        layer = self.chain.layer(name)
+        layer = self.chain.layer(name, self.parameters)
         if values.shape != shape:
             raise BadParameters(
                 f"chain {self.chain.name!r} gave {values.shape} pixels of {name!r} for a strip of {shape}"

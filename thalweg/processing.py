@@ -32,7 +32,7 @@ from thalweg.parameter_files import gather
 from thalweg.parameters import digest
 from thalweg.product import ProductWriter, describe_files, run_document
 from thalweg.readers import Wanted, opened
-from thalweg.registry import find_chain
+from thalweg.registry import find_chain, take_up
 from thalweg.scenery import Scenery, open_scenery
 from thalweg.settings import Settings, read_settings, return_large_blocks
 from thalweg.sharing import Sharing
@@ -167,6 +167,7 @@ def run(
     codec: Codec = "zstd",
     strip_rows: int | None = None,
     products: Mapping[str, str | Path] | None = None,
+    algorithm_files: Iterable[str | Path] = (),
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
     **parameters: Any,
@@ -175,8 +176,9 @@ def run(
 
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
-    east, north in degrees, `products` chain to folder of a product that another chain reads. The endings come back in
-    order, one a unit; a failing unit does not stop the others.
+    east, north in degrees, `products` chain to folder of a product that another chain reads, `algorithm_files`
+    names files whose declarations the chains take up. The endings come back in order, one a unit; a failing unit does
+    not stop the others.
     Raises BadParameters, UsageError or MissingInput where nothing can be started at all.
     """
     return_large_blocks()
@@ -192,7 +194,8 @@ def run(
         progress=progress,
         products=_products(products or {}),
     )
-    assignments = assign(names, Path(parameters_file) if parameters_file else None, parameters)
+    file = Path(parameters_file) if parameters_file else None
+    assignments = assign(names, file, parameters, [str(path) for path in algorithm_files])
     endings = []
     for path in paths:
         for ending in process_granule(path, assignments, order):
@@ -215,11 +218,15 @@ def _publish(endings: list[Ending], assignments: list[Assignment], destination: 
     return [Ending("catalogue", str(destination), "failed", error=problem) for problem in problems]
 
 
-def assign(names: list[str | Chain], file: Path | None, given: Mapping[str, Any]) -> list[Assignment]:
-    """Chains with their parameters, checked before anything runs."""
+def assign(
+    names: list[str | Chain], file: Path | None, given: Mapping[str, Any], algorithms: Sequence[str] = ()
+) -> list[Assignment]:
+    """Chains with their parameters and what they take up of users' files, checked before anything runs."""
     chains = [find_chain(name) if isinstance(name, str) else name for name in names]
     if not chains:
         raise UsageError("no chain was asked for")
+    for path in algorithms:
+        chains = take_up(chains, path)
     by_chain = {chains[0].name: given} if len(chains) == 1 else given
     strangers = sorted(set(by_chain) - {chain.name for chain in chains})
     if strangers:

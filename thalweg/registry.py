@@ -47,11 +47,19 @@ def find_chain(name: str) -> Chain:
         module, _, attribute = name.rpartition(":")
         return _chain_in(_import(module), attribute, name)
     seen = []
-    for listing in _offered():
+    for listing in _offered(first=name):
         if listing.name == name:
             return _loaded(listing)
         seen.append(listing.name)
     raise BadParameters(f"no chain {name!r}. {suggest(name, seen)}")
+
+
+def take_up(chains: list[Chain], path: str) -> list[Chain]:
+    """The chains with what a user's file declares, where they take such up; BadParameters where none does."""
+    if not any(chain.extended for chain in chains):
+        raise BadParameters(f"{path}: none of the chains of this run takes up algorithms")
+    names = vars(_import(path))
+    return [chain if chain.extended is None else chain.extended(chain, path, names) for chain in chains]
 
 
 def list_chains() -> list[Listing]:
@@ -59,9 +67,9 @@ def list_chains() -> list[Listing]:
     return list(_offered())
 
 
-def _offered() -> Iterator[Listing]:
+def _offered(first: str = "") -> Iterator[Listing]:
     """One after the other, built-in ones first: no plug-in can take the name of one, or cost those who use one."""
-    yield from _built_in()
+    yield from _built_in(first)
     yield from map(_listed, entry_points(group=GROUP))
 
 
@@ -71,9 +79,11 @@ def _loaded(listing: Listing) -> Chain:
     return listing.chain
 
 
-def _built_in() -> Iterator[Listing]:
+def _built_in(first: str) -> Iterator[Listing]:
+    """The module called `first` comes first, so that whoever asks for one chain does not import all of them."""
     package = importlib.import_module("thalweg.chains")
-    for module in pkgutil.iter_modules(package.__path__):
+    modules = pkgutil.iter_modules(package.__path__)
+    for module in sorted(modules, key=lambda module: (module.name != first, module.name)):
         name = f"{package.__name__}.{module.name}"
         try:
             loaded = importlib.import_module(name)

@@ -54,6 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="product of another chain to read, such as water=DIR; else the destination is searched; repeatable",
     )
     parser.add_argument(
+        "--algorithms",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="declarations of your own that a chain takes up, such as algorithms of quality; repeatable",
+    )
+    parser.add_argument(
         "--parameters", type=Path, metavar="FILE", help="YAML: one section of parameters a chain"
     )
     parser.add_argument(
@@ -95,6 +102,7 @@ def execute(arguments: argparse.Namespace) -> int:
             codec=arguments.codec,
             strip_rows=arguments.strip_rows,
             products=split_products(arguments.product),
+            algorithm_files=arguments.algorithms,
             report=reporter.ended,
             progress=reporter.progress,
             **parameters,
