@@ -112,6 +112,12 @@ ROOMS = {
         others="numpy",
         lazily="xarray",
     ),
+    "lakes": Room(
+        modules="thalweg.lakes thalweg.lakes.*",
+        ours="readers settings values writers",
+        others="numpy pyproj",
+        lazily="matplotlib pyarrow pyogrio shapely",
+    ),
     "accounts": Room(
         modules="thalweg.catalogue thalweg.catalogue.*",
         ours="settings values",
@@ -149,13 +155,13 @@ ROOMS = {
     "cli": Room(
         modules="thalweg.cli thalweg.cli.*",
         ours="face settings values",
-        later="accounts campaign chains demo engine kernels readers slurm worker writers",
+        later="accounts campaign chains demo engine kernels lakes readers slurm worker writers",
         lazily="rich",
     ),
     "face": Room(
         modules="thalweg",
         ours="values",
-        later="engine readers settings",
+        later="engine lakes readers settings",
     ),
 }
 

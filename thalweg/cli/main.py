@@ -18,6 +18,7 @@ from thalweg.errors import ThalwegError, classify
 COMMANDS = {
     "run": "run chains on granules",
     "chain": "list chains, show one with its parameters",
+    "lakes": "statistics of lakes from water-quality products",
     "tiles": "find tiles of the Sentinel-2 grid",
     "static": "prepare static layers of a tile",
     "work": "make the units of a batch (what jobs call)",
