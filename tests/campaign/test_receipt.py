@@ -30,7 +30,14 @@ DONE = Receipt(
     checksums={"x.tif": "sha256:00"},
 )
 FAILED = replace(
-    DONE, state="failed", kind="bad-input", error="B03.tif: is cut", product="", checksums={}, alone=False, begun=0.0
+    DONE,
+    state="failed",
+    kind="bad-input",
+    error="B03.tif: is cut",
+    product="",
+    checksums={},
+    alone=False,
+    begun=0.0,
 )
 
 

@@ -255,7 +255,8 @@ def sole_controller(folder: CampaignFolder) -> Iterator[None]:
     except BlockingIOError:
         os.close(handle)
         raise ServiceUnavailable(
-            f"{folder.path}: another controller runs this campaign", advice="Look with `thalweg campaign status`."
+            f"{folder.path}: another controller runs this campaign",
+            advice="Look with `thalweg campaign status`.",
         ) from None
     try:
         yield
