@@ -117,7 +117,7 @@ ROOMS = {
     "campaign": Room(
         modules="thalweg.campaign thalweg.campaign.* thalweg.providers thalweg.providers.*",
         ours="accounts settings values",
-        later="readers",
+        later="readers thalweg.staging",
         others="numpy yaml",
         lazily="eodag psycopg pyarrow shapely",
     ),

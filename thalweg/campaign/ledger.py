@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -336,6 +336,44 @@ class Ledger:
                 changed += self.database.change(f"UPDATE parts SET priority = ?{where}", [priority, *some])
             record_event(self.database, _unix(now), "priority", str(priority), {"tiles": list(tiles)[:100]})
         return changed
+
+    # --- what was before this ledger
+
+    def adopt(self, batch: str, token: int, units: Sequence[str], now: datetime | None = None) -> None:
+        """Enter a batch that was leased before this ledger was made; its lease has expired."""
+        at = _unix(now)
+        with self.database.writing():
+            found = list(units_among(self.database, "id", map(bytes.fromhex, units)))
+            if not found:
+                return
+            self._claim(found, token)
+            for granules in chunks({unit.granule for unit in found}):
+                inside = f"SELECT part FROM granules WHERE number IN ({marks(len(granules))})"
+                self.database.change(f"UPDATE parts SET taken = 1 WHERE number IN ({inside})", granules)
+            tile = self.database.rows("SELECT tile FROM granules WHERE number = ?", [found[0].granule])[0][0]
+            self._enter_batch(token, batch, tile, len(found), at, at)
+
+    def settle_adopted(self, now: datetime | None = None) -> None:
+        """After the last adoption: end batches that hold no unit, and let what is left of their parts be leased."""
+        with self.database.writing():
+            held = "SELECT token FROM units WHERE state = 1"
+            sql = f"UPDATE batches SET state = 'ended', ended = ? WHERE state = 'leased' AND token NOT IN ({held})"
+            self.database.change(sql, [_unix(now)])
+            taken = "SELECT granules.number FROM granules JOIN parts ON parts.number = granules.part WHERE taken = 1"
+            self.database.change(
+                f"UPDATE units SET token = 1 WHERE state = 0 AND token = 0 AND granule IN ({taken})"
+            )
+
+    def adopt_new(self, units: Sequence[str], now: datetime | None = None) -> int:
+        """Enter a batch of units that ended without a lease of this ledger; its token comes back."""
+        token = self._next_token()
+        self.adopt(f"b{token:06d}", token, units, now)
+        return token
+
+    def units_without_ending(self) -> Iterator[str]:
+        """Ids of the units that wait or run."""
+        for (id,) in self.database.rows("SELECT id FROM units WHERE state < 2"):
+            yield bytes(id).hex()
 
     # --- inside
 

@@ -176,13 +176,11 @@ def _bytes(chunk: Any) -> memoryview:
     return whole[chunk.offset * width : (chunk.offset + len(chunk)) * width]
 
 
-def ready_chains(plan: Plan) -> tuple[ReadyChain, ...]:
+def load_chains(planned: tuple[PlannedChain, ...]) -> tuple[ReadyChain, ...]:
     """The chains of a plan, loaded; BadParameters where one is no longer the version that was planned."""
     from thalweg.campaign.campaign_file import ChosenChain
 
-    chosen = tuple(
-        ChosenChain(chain.name, chain.version, None, None, chain.parameters) for chain in plan.chains
-    )
+    chosen = tuple(ChosenChain(chain.name, chain.version, None, None, chain.parameters) for chain in planned)
     return prepare_chains(chosen, Path())
 
 
