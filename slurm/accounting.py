@@ -37,7 +37,7 @@ class Account:
 def read_sacct(ids: Iterable[str]) -> dict[str, Account]:
     """Accounts of jobs and of the elements of arrays by id; ServiceUnavailable where Slurm does not answer."""
     # Times as numbers: they are compared, and local ones jump twice a year.
-    command = ["env", "SLURM_TIME_FORMAT=%s", "sacct", "--noheader", "--parsable2", "--array"]
+    command = ["env", "SLURM_TIME_FORMAT=%s", "sacct", "--noheader", "--parsable2"]
     return parse_sacct(call([*command, f"--format={','.join(_FIELDS)}", f"--jobs={','.join(ids)}"]))
 
 

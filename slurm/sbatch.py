@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from thalweg.campaign.dispatch import UNKNOWN, Element, Request, kind_of_exit, kind_of_signal
+from thalweg.campaign.dispatch import UNKNOWN, Element, Place, Request, kind_of_exit, kind_of_signal
 from thalweg.errors import ServiceUnavailable
 from thalweg.slurm.accounting import Account, read_sacct
 from thalweg.slurm.client import call
 from thalweg.slurm.options import WARNING_SECONDS, Options, clock
 from thalweg.slurm.script import write_script
 
-_ACTIVE = {"PENDING": "waiting", "CONFIGURING": "waiting", "REQUEUED": "waiting", "REQUEUE_HOLD": "waiting"}
-"""States of jobs that have not begun; every other one that squeue shows is that of a running job."""
+_ACTIVE: Mapping[str, Place] = {
+    **dict.fromkeys(
+        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "waiting"
+    ),
+    **dict.fromkeys(
+        ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), "running"
+    ),
+}
+"""States of jobs that have not ended."""
 
 _ENDS = {
     "COMPLETED": "",
@@ -27,8 +34,6 @@ _ENDS = {
     "CANCELLED": "units-left",
 }
 """States of jobs that have ended, and the class of that ending; FAILED is told by exit code and signal."""
-
-_STILL = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUED", "COMPLETING")
 
 
 class Slurm:
@@ -61,15 +66,16 @@ class Slurm:
         return {name: id.partition("_")[0] for id, name in pairs if name in names}
 
     def poll(self, jobs: Mapping[str, int]) -> Mapping[str, tuple[Element, ...]]:
-        """The elements of arrays: one look at the queue, one at the accounts for those that have left it."""
-        active = self._active()
-        gone = [
-            id for id, count in jobs.items() if any(f"{id}_{k}" not in active for k in range(1, count + 1))
+        """The elements of arrays: one look at the queue, one at the accounts for those that have ended."""
+        states = self._states()
+        wanted = {id: [f"{id}_{number}" for number in range(1, count + 1)] for id, count in jobs.items()}
+        over = [
+            id for id, elements in wanted.items() if any(states.get(each) not in _ACTIVE for each in elements)
         ]
-        accounts = self._accounts(gone) if gone else {}
+        accounts = self._accounts(over) if over else {}
         return {
-            id: tuple(_element(f"{id}_{k}", active, accounts) for k in range(1, count + 1))
-            for id, count in jobs.items()
+            id: tuple(_element(states.get(each, ""), accounts.get(each)) for each in elements)
+            for id, elements in wanted.items()
         }
 
     def cancel(self, ids: Iterable[str]) -> None:
@@ -100,9 +106,9 @@ class Slurm:
         command += [f"--account={options.account}"] if options.account else []
         return command + options.native_for(resources)
 
-    def _active(self) -> dict[str, str]:
-        """State of every job that waits or runs."""
-        listing = call(["squeue", "--me", "--noheader", "--array", "--format=%i|%T"])
+    def _states(self) -> dict[str, str]:
+        """State of every job that waits, runs, or ended a short while ago."""
+        listing = call(["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T"])
         return dict(line.split("|", 1) for line in listing.splitlines() if "|" in line)
 
     @staticmethod
@@ -114,12 +120,12 @@ class Slurm:
             return {}
 
 
-def _element(id: str, active: Mapping[str, str], accounts: Mapping[str, Account]) -> Element:
-    if id in active:
-        return Element("waiting" if active[id] in _ACTIVE else "running")
-    account = accounts.get(id)
-    if account is None or account.state in _STILL:
-        return UNKNOWN
+def _element(state: str, account: Account | None) -> Element:
+    """Where a job stands, by the queue's word for it (empty where it has lost sight of it) and its account."""
+    if state in _ACTIVE:
+        return Element(_ACTIVE[state])
+    if account is None or account.state in _ACTIVE:
+        return Element("ended", _ENDS[state], state) if state in _ENDS else UNKNOWN
     return Element(
         "ended",
         _kind(account),

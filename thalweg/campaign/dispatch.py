@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from thalweg.campaign.batch import Resources
-from thalweg.errors import ENDINGS, UNITS_LEFT
+from thalweg.errors import UNITS_LEFT, DiskFull, ServiceUnavailable
 
 Place = Literal["waiting", "running", "ended", "unknown"]
 """Where a job stands; `unknown` where nobody could say, which is never taken for a failure."""
@@ -83,12 +83,13 @@ class Dispatcher(Protocol):
         ...
 
 
-_KINDS = {error.code: kind for kind, error in ENDINGS.items() if error.code} | {UNITS_LEFT: "units-left"}
-
-
 def kind_of_exit(code: int) -> str:
-    """What the worker's exit code means."""
-    return _KINDS.get(code, "bug") if code else ""
+    """What the exit code of a whole job means.
+
+    A worker ends with 0, 40 or 22. Anything else says that it never came to work, which no unit is to blame for: a node
+    without Python, or without the shared folder.
+    """
+    return {0: "", UNITS_LEFT: "units-left", DiskFull.code: DiskFull.kind}.get(code, ServiceUnavailable.kind)
 
 
 def kind_of_signal(number: int) -> str:
