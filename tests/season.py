@@ -19,6 +19,7 @@ from thalweg.demo.muscate import write_product, write_statics
 from thalweg.demo.scene import place, view
 from thalweg.demo.series import SEED, TILE, VISITS
 from thalweg.parameter_files import gather
+from thalweg.preparation import write_digest
 from thalweg.registry import find_chain
 
 SIZE = 96
@@ -72,6 +73,8 @@ def make_season(folder: Path, chains: tuple[str, ...] = ("snow",)) -> Season:
     where = place(TILE, SIZE, SEED)
     static = folder / "static"
     write_statics(where, static)
+    for path in static.rglob("*.tif"):
+        write_digest(path)
     days = [VISITS[1].sensed + timedelta(days=5 * number) for number in range(GRANULES)]
     granules = tuple(_granule(where, day, folder / "granules") for day in days)
     _cut(granules[2])

@@ -133,7 +133,7 @@ ROOMS = {
     ),
     "slurm": Room(
         modules="thalweg.slurm thalweg.slurm.*",
-        ours="settings values",
+        ours="settings thalweg.campaign.batch thalweg.campaign.dispatch values",
         lazily="dask_jobqueue drmaa",
     ),
     "workflows": Room(modules="thalweg.workflows", standard=()),

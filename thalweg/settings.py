@@ -94,6 +94,15 @@ def keep_eodag_offline() -> None:
     os.environ.setdefault("EODAG_EXT_PRODUCT_TYPES_CFG_URI", "")
 
 
+def restart_with(name: str, value: str) -> None:
+    """Start this very command anew with a variable that must be there before it starts; does nothing where it is."""
+    before = os.environ.get(name, "")
+    if value in before.split(":"):
+        return
+    os.environ[name] = f"{before}:{value}" if before else value
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def return_large_blocks() -> None:
     """Make glibc give freed arrays back to the system at once, for as long as the process lives.
 

@@ -1,4 +1,4 @@
-"""Works through a batch: one unit after the other, a receipt for each, whatever the units do to the process they run in.
+"""Works through a batch: unit by unit, a receipt for each, whatever the units do to the process they run in.
 
 Only the standard library is needed here; the chains are loaded by the process that makes the units. When that process
 dies, the unit it was making gets a receipt with the class of that death, and another process goes on. A granule whose
@@ -12,7 +12,7 @@ import math
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def work(manifest: Path, receipts: Path, *, here: bool = False) -> int:
         maker: _Maker = _InThisProcess(batch) if here else _Watched(manifest)
         stack.callback(maker.close)
         shift = _Shift(batch, job, writer, maker, clock)
-        stack.enter_context(_signals_heard(shift))
+        stack.enter_context(_signals_heard(shift, () if here else HARD_SIGNALS))
         try:
             return shift.work_through(tasks)
         except DiskFull:
@@ -253,7 +253,7 @@ class Pace:
         bisect.insort(self._seconds, seconds)
 
     def fits(self, left: float) -> bool:
-        """True where twice the 95th percentile is left; the first granule always fits, or nothing would ever be done."""
+        """True where twice the 95th percentile is left; the first granule always fits, or nothing would be done."""
         if not self._seconds:
             return True
         p95 = self._seconds[math.ceil(0.95 * len(self._seconds)) - 1]
@@ -261,7 +261,7 @@ class Pace:
 
 
 @contextmanager
-def _signals_heard(shift: _Shift) -> Iterator[None]:
+def _signals_heard(shift: _Shift, hard: Iterable[signal.Signals]) -> Iterator[None]:
     """Have the scheduler's signals end the shift, softly or at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -270,7 +270,7 @@ def _signals_heard(shift: _Shift) -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    answers = dict.fromkeys(SOFT_SIGNALS, stop) | dict.fromkeys(HARD_SIGNALS, terminate)
+    answers = dict.fromkeys(SOFT_SIGNALS, stop) | dict.fromkeys(hard, terminate)
     before = {number: signal.signal(number, answer) for number, answer in answers.items()}
     try:
         yield
