@@ -77,8 +77,8 @@ ROOMS = {
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
         " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.record"
-        " thalweg.record_schema thalweg.registry thalweg.scene thalweg.schemas thalweg.series thalweg.stac thalweg.synthesis"
-        " thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.record_schema thalweg.registry thalweg.scene thalweg.schemas thalweg.series thalweg.stac"
+        " thalweg.synthesis thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
