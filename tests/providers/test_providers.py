@@ -14,7 +14,7 @@ import pytest
 
 from tests.campaign.archives import make_archive, safe_name, write_geoparquet
 from tests.providers.stac_server import Api, serving
-from thalweg.catalogue.period import Period
+from thalweg.period import Period
 from thalweg.errors import BadInput, BadParameters, MissingInput, ServiceUnavailable
 from thalweg.providers import Wanted, find_granules
 from thalweg.providers.found import COLUMNS, Granules
