@@ -178,6 +178,8 @@ def test_a_period_that_is_none_is_refused(period: str, words: str, season: Path,
 def test_a_synthesis_needs_a_period_and_a_chain_takes_none(season: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="period"):
         thalweg.run(season, "snow_synthesis", to=tmp_path)
+    with pytest.raises(UsageError, match="box"):
+        thalweg.run(season, "snow_synthesis", to=tmp_path, period="2021", bbox=(1, 43, 2, 44))
     with pytest.raises(UsageError, match="granules"):
         thalweg.run(season, "snow", to=tmp_path, period="2021")
 
@@ -304,7 +306,7 @@ def test_a_laboratory_may_declare_a_synthesis_of_its_own(season: Path, tmp_path:
     def maximum(series: Any, *, limit: int = 100) -> dict[str, Any]:
         """The largest fraction of a period."""
         seen = np.where(series.values <= limit, series.values, 0)
-        return {"maximum": seen.max(axis=0)}
+        return {"maximum": seen.max(axis=0) * 1.0}
 
     (ending,) = thalweg.run(season, maximum, to=tmp_path / "out", period="2021-01")
     assert np.unique(layer(ending, "maximum")) == [100]

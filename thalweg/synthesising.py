@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ import numpy as np
 from thalweg import credit
 from thalweg.attempt import Clock, provenance_of, raster_tags, software_versions
 from thalweg.chain import Conclusion
+from thalweg.engine import pack
 from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.identity import short, unit_id
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from thalweg.chain import Names
     from thalweg.cube import CubeWriter
     from thalweg.grid import Grid
+    from thalweg.layer import Layer
 
 BLOCK = 512
 """Columns of the blocks in which days are computed."""
@@ -77,6 +79,8 @@ def process_periods(
 ) -> Iterator[Ending]:
     """Endings of a synthesis on the products at some paths: one a tile, period and origin of the products."""
     chain = assignment.chain
+    if order.box is not None:
+        raise UsageError(f"a box, which {chain.name!r} does not take: products are used whole")
     try:
         with raster_environment(), Source(chain.of, chain.takes, order.settings.scratch) as source:
             members = [member for path in paths for member in source.members(path)]
@@ -382,8 +386,7 @@ class _Unit:
             for job in waiting:
                 job.result()
             waiting = [
-                pool.submit(writer.append, self.chain.layer(name, self.assignment.parameters), values)
-                for name, values in layers.items()
+                pool.submit(writer.append, layer, pack(layer, rows)) for layer, rows in self._stored(layers)
             ]
             if self.order.progress:
                 self.order.progress(self.gathering.id, self.chain.name, row / height)
@@ -391,6 +394,9 @@ class _Unit:
             job.result()
         if cube:
             cube.writer.close()
+
+    def _stored(self, layers: Mapping[str, Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
+        return ((self.chain.layer(name, self.assignment.parameters), np.asarray(rows)) for name, rows in layers.items())
 
     def _finish(
         self, contents: Contents, plan: _Plan, writer: ProductWriter, folder: Path, pool: Executor

@@ -65,6 +65,8 @@ class Source:
     def _search(self, folder: Path, levels: int) -> Iterator[Member]:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        # What a Zarr store holds is no product.
+        names = [name for name in names if not name.endswith(".zarr")]
         for name in names:
             path = folder / name
             if (path / "collection.json").is_file() and not name.startswith(f"{self._chain}-"):
