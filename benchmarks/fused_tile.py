@@ -107,7 +107,13 @@ def _classes(muscate: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     with rasterio.open(muscate / "MASKS" / f"{muscate.name}_MG2_R2.tif") as image:
         ground = image.read(1)
     classes = np.full(clouds.shape, 4, np.uint8)
-    for code, where in ((6, ground & 1), (11, ground & 4), (3, clouds & 96), (8, clouds & 2), (10, clouds & 128)):
+    for code, where in (
+        (6, ground & 1),
+        (11, ground & 4),
+        (3, clouds & 96),
+        (8, clouds & 2),
+        (10, clouds & 128),
+    ):
         classes[where > 0] = code
     return classes, _profile(profile, classes, 1)
 

@@ -539,7 +539,7 @@ class _Unit:
         )
         documents = {
             **conclusion.documents,
-            f"{self.chain.name}_run.json": self._run_document(inputs, layers),
+            f"{self.chain.name}_run.json": self._run_document(inputs, layers, scenery.produced),
         }
         written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
         assets = describe_files(written, folder, scenery.part.grid, self.pool)
@@ -555,7 +555,12 @@ class _Unit:
             footprint(scenery.part.grid, to_lonlat),
         )
 
-    def _run_document(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> str:
+    def _run_document(
+        self,
+        inputs: tuple[InputFile, ...],
+        statics: tuple[InputFile, ...],
+        produced: Mapping[str, Produced],
+    ) -> str:
         return run_document(
             {
                 "unit": self.id,
@@ -567,6 +572,9 @@ class _Unit:
                 "box": self.order.box,
                 "inputs": {file.role: {"file": file.file, "checksum": file.checksum} for file in inputs},
                 "statics": {file.role: {"file": file.file, "checksum": file.checksum} for file in statics},
+                "products": {
+                    chain: {"product": found.product, "unit": found.unit} for chain, found in produced.items()
+                },
                 "software": software_versions(),
             }
         )
