@@ -2,10 +2,10 @@
 
     make bench-fused        (python benchmarks/fused.py [--folder FOLDER] [--rounds 3] [--inputs muscate cog jp2])
 
-FOLDER (.cache/benchmarks) receives the granules, once, from the demo's generator: a full tile as Theia delivers it, with
-flat and surface reflectance; the same pixels as COGs beside a STAC item; and a quarter of a tile in JPEG 2000. Snow,
-water (detector dswx) and quality, which reads the water product, are run in two ways, in turn, `rounds` times, each way
-in a warm process of its own:
+FOLDER (.cache/benchmarks) receives the granules, once, from the demo's generator: a full tile as Theia delivers it,
+with flat and surface reflectance; the same pixels as COGs beside a STAC item; and a quarter of a tile in JPEG 2000.
+Snow, water (detector dswx) and quality, which reads the water product, are run in two ways, in turn, `rounds` times,
+each way in a warm process of its own:
 
 separate  one run a chain, one after the other
 fused     one run of all three
@@ -31,6 +31,8 @@ from typing import Any
 
 CHAINS = ("snow", "water", "quality")
 WAYS = ("separate", "fused")
+WARM = 546
+"""Rows and columns, at 20 m, of the granule on which processes are warmed."""
 PARAMETERS: dict[str, dict[str, Any]] = {"snow": {}, "water": {"detector": "dswx"}, "quality": {}}
 TITLES = {
     "muscate": "MUSCATE, flat and surface reflectance",
@@ -49,62 +51,60 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=5490, help="rows and columns at 20 m of the full tile")
     parser.add_argument("--quarter", type=int, default=2748, help="the same of the quarter")
     parser.add_argument("--inputs", nargs="+", choices=TITLES, default=tuple(TITLES))
-    parser.add_argument("--serve", nargs=3, metavar=("WAY", "GRANULE", "STATIC"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        way, granule, static = arguments.serve
-        return serve(way, Path(granule), Path(static))
+        return serve(arguments.serve)
     print(f"{'':40} {'CPU s':>8} {'wall s':>8} {'GB read':>8} {'peak MB':>8} {'CPU':>6} {'bytes':>6}")
     for kind in arguments.inputs:
-        granule, static = prepare(arguments, kind)
-        report(TITLES[kind], measure(granule, static, arguments.rounds))
+        size = arguments.quarter if kind == "jp2" else arguments.size
+        small, meant = prepare(arguments.folder, kind, WARM), prepare(arguments.folder, kind, size)
+        report(TITLES[kind], measure(small, meant, arguments.rounds))
     print(f"medians of {arguments.rounds} interleaved runs")
     return 0
 
 
-def prepare(arguments: argparse.Namespace, kind: str) -> tuple[Path, Path]:
-    """A granule and its static layers, made on the first call."""
+Place = tuple[Path, Path]
+"""A granule and the folder of its static layers."""
+
+
+def prepare(folder: Path, kind: str, size: int) -> Place:
+    """A granule, made on the first call."""
     from fused_tile import write_muscate, write_stac
 
-    size = arguments.quarter if kind == "jp2" else arguments.size
-    home = arguments.folder / f"muscate-{size}"
+    home = folder / f"muscate-{size}"
     granule = write_muscate(home, size)
     if kind != "muscate":
-        granule = write_stac(arguments.folder / f"{kind}-{size}", granule, jpeg2000=kind == "jp2")
+        granule = write_stac(folder / f"{kind}-{size}", granule, jpeg2000=kind == "jp2")
     return granule, home / "STATIC"
 
 
-def measure(granule: Path, static: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Figures of both ways, interleaved: what the machine does beside touches both alike."""
+def measure(small: Place, meant: Place, rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Figures of both ways, interleaved: what the machine does beside touches both alike. Warmed on a small granule."""
     figures: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
-    with servers(granule, static) as ask:
+    with servers() as ask:
         for way in WAYS:
-            ask(way)
+            ask(way, small)
         for _ in range(rounds):
             for way in WAYS:
-                figures[way].append(ask(way))
+                figures[way].append(ask(way, meant))
     return figures
 
 
 @contextmanager
-def servers(granule: Path, static: Path) -> Iterator[Callable[[str], dict[str, Any]]]:
+def servers() -> Iterator[Callable[[str, Place], dict[str, Any]]]:
     """One process a way that runs it each time it is asked, and says what that cost."""
     command = [sys.executable, __file__, "--serve"]
     running = {
-        way: subprocess.Popen(
-            [*command, way, str(granule), str(static)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for way in WAYS
     }
 
-    def ask(way: str) -> dict[str, Any]:
+    def ask(way: str, place: Place) -> dict[str, Any]:
         process = running[way]
         if process.stdin is None or process.stdout is None:
             raise SystemExit(f"{way}: no connection")
-        process.stdin.write("go\n")
+        process.stdin.write(json.dumps([str(path) for path in place]) + "\n")
         process.stdin.flush()
         answer: dict[str, Any] = json.loads(process.stdout.readline())
         return answer
@@ -118,10 +118,11 @@ def servers(granule: Path, static: Path) -> Iterator[Callable[[str], dict[str, A
             process.wait()
 
 
-def serve(way: str, granule: Path, static: Path) -> int:
-    """Run one way whenever a line comes in; a line of figures goes out."""
-    out = static.parent / f"out-{way}"
-    for _ in sys.stdin:
+def serve(way: str) -> int:
+    """Run one way on the granule of each line that comes in; a line of figures goes out."""
+    for line in sys.stdin:
+        granule, static = map(Path, json.loads(line))
+        out = static.parent / f"out-{way}"
         shutil.rmtree(out, ignore_errors=True)
         clock, cpu, read = time.perf_counter(), cpu_seconds(), bytes_read()
         products = run_fused(granule, static, out) if way == "fused" else run_separately(granule, static, out)
