@@ -29,7 +29,7 @@ from thalweg.demo.muscate import ALL_BANDS, write_product, write_statics
 from thalweg.demo.scene import place, view
 from thalweg.demo.series import SEED, TILE
 from thalweg.demo.sky import Weather
-from thalweg.errors import BadInput, Bug, MissingInput
+from thalweg.errors import BadInput, Bug, MissingInput, UsageError
 from thalweg.holding import Held, _kept, hold
 from thalweg.inputs import Upstream
 from thalweg.opened import OpenRaster, RowStream
@@ -276,8 +276,9 @@ def test_a_product_of_the_box_is_read_where_it_lies(winter: Winter, tmp_path: Pa
 def test_endings_come_as_soon_as_they_are_known(winter: Winter, tmp_path: Path) -> None:
     run(winter, ["snow"], tmp_path)
     told: list[str] = []
-    run(winter, ["test.mean", "snow"], tmp_path, report=lambda ending: told.append(ending.chain))
+    endings = run(winter, ["test.mean", "snow"], tmp_path, report=lambda ending: told.append(ending.chain))
     assert told == ["snow", "test.mean"]
+    assert list(endings) == ["test.mean", "snow"]
 
 
 def test_cpu_time_is_on_the_account_of_who_used_it(winter: Winter, tmp_path: Path) -> None:
@@ -480,6 +481,11 @@ def test_the_product_of_a_job_that_failed_is_not_replaced_by_an_older_one(
     broken = replace(fails, version="2")
     endings = run(winter, [broken, needs], tmp_path)
     assert isinstance(endings["test.needs"].error, MissingInput)
+
+
+def test_a_chain_is_run_once(winter: Winter, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'test.mean' was asked for twice"):
+        run(winter, [mean, mean], tmp_path)
 
 
 def test_chains_that_wait_for_each_other_are_refused(winter: Winter, tmp_path: Path) -> None:

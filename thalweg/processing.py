@@ -196,12 +196,14 @@ def run(
     )
     file = Path(parameters_file) if parameters_file else None
     assignments = assign(names, file, parameters, [str(path) for path in algorithm_files])
-    endings = []
+    endings: list[Ending] = []
     for path in paths:
+        ended = {}
         for ending in process_granule(path, assignments, order):
-            endings.append(ending)
+            ended[ending.chain] = ending
             if report:
                 report(ending)
+        endings += [ended[assignment.chain.name] for assignment in assignments]
     endings += _publish(endings, assignments, order.destination)
     return endings
 
@@ -232,6 +234,8 @@ def assign(
     if strangers:
         raise UsageError(f"parameters for {strangers[0]!r}, which is no chain of this run")
     known = [chain.name for chain in chains]
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise UsageError(f"the chain {twice[0]!r} was asked for twice")
     assignments = []
     for chain in chains:
         values, parameters = chain.prepare(gather(chain, file, by_chain.get(chain.name, {}), known))
