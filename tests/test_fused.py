@@ -484,7 +484,7 @@ def test_the_product_of_a_job_that_failed_is_not_replaced_by_an_older_one(
 
 
 def test_a_chain_is_run_once(winter: Winter, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'test.mean' was asked for twice"):
+    with pytest.raises(UsageError, match=r"'test\.mean' was asked for twice"):
         run(winter, [mean, mean], tmp_path)
 
 
