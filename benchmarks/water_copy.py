@@ -9,7 +9,7 @@ from typing import Any
 from snow_copy import read_layers
 
 from thalweg.chain import Chain, Conclusion, Names, Noted, chain
-from thalweg.inputs import Band, Input
+from thalweg.inputs import Band, Input, Model
 from thalweg.registry import find_chain
 
 
@@ -51,4 +51,4 @@ def plain(declared: Input) -> Input:
     """The same input in one pass, coarse bands repeated instead of blended."""
     if isinstance(declared, Band):
         return replace(declared, enlarge="nearest", step="survey")
-    return declared
+    return declared if isinstance(declared, Model) else replace(declared, step="survey")

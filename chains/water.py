@@ -24,7 +24,6 @@ from thalweg.chains.water_detectors import (
     make_block,
     mark_ground_steep,
     masked_by,
-    roles_of,
 )
 from thalweg.chains.water_exact import dswx_layers, wofs_layers
 from thalweg.chains.water_forest import kept_forest
@@ -95,8 +94,7 @@ def water_inputs(parameters: Water, granule: Granule | None) -> Sequence[Input]:
         for role in band_roles(parameters, granule)
     ]
     masks_are_due = granule is not None and granule.format != "stack"
-    everywhere: Any = "apply" if parameters.exact else ("sample", "survey", "apply")
-    inputs.append(Mask("roles", role_meanings(parameters, granule), required=masks_are_due, step=everywhere))
+    inputs.append(Mask("roles", role_meanings(parameters, granule), required=masks_are_due, step=step))
     more = [entry for name in parameters.chosen for entry in DETECTORS[name].inputs(parameters, granule)]
     if not parameters.exact:
         more += archive_inputs(parameters, learns)
@@ -160,7 +158,7 @@ def decide(block: Block, predicted: Predicted, detector: str) -> tuple[NDArray[n
     """Probability and state of the rows of a block, without neighbours: masks, spectral veto, terrain cuts."""
     scene, parameters = block.scene, block.parameters
     # Copies: what is carried must not keep the neighbours alive.
-    prob, state = predicted.prob[block.own].copy(), predicted.own[block.own].copy()
+    prob, state = predicted.prob[block.own].copy(), predicted.hidden[block.own].copy()
     decision.decide(
         prob,
         block.tests[block.own],
@@ -244,15 +242,11 @@ def apply(scene: Scene, parameters: Water) -> Strip:
     if parameters.exact:
         return exact_strip(scene, parameters)
     settled: Settled = scene.settled
-    detector = settled.learnt.detector
-    first = max(scene.rows[0] - halo_of(parameters, scene.granule), 0)
-    roles = roles_of(scene, parameters)[scene.rows[0] - first : scene.rows[1] - first]
     water, source, reason = (np.empty(scene.shape, dtype) for dtype in (np.uint8, np.uint8, np.uint16))
     counts = decision.write(
         scene.prob,
         scene.state,
-        roles,
-        np.uint16(masked_by(parameters, detector)),
+        np.uint16(DETECTORS[settled.learnt.detector].of_place),
         np.uint16(decision.NO_TRAINING if settled.learnt.untrained else 0),
         np.uint8(source_bits(scene.granule)),
         water,

@@ -1,7 +1,7 @@
 """Detectors of water behind one contract: from a block of pixels, and a model if it has one, to probabilities.
 
 `predict` is pure, per block and safe in threads. What it masks itself (ocean, snow that grew under clouds, steep ground
-of WOfS) it says in the bits ``OWN_`` of `thalweg.kernels.water`.
+of WOfS) it says in the bits ``HIDDEN_BY_`` of `thalweg.kernels.water`.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Predicted:
 
     prob: NDArray[np.uint8]
     """Percent, 255 where it decides nothing."""
-    own: NDArray[np.uint8]
-    """Why it decides nothing, bits ``OWN_``."""
+    hidden: NDArray[np.uint8]
+    """What hides the ground from it alone, bits ``HIDDEN_BY_``."""
     asked: int
     """Pixels for which a model was asked."""
 
@@ -103,6 +103,8 @@ class Detector:
     """Neighbours that it needs."""
     predict: Callable[[Block, Any], Predicted]
     """From block and model to probabilities."""
+    of_place: int = 0
+    """REASON of what it masks for the place where it lies."""
     exact_profile: str | None = None
     """The profile in which it gives the layers of the program that it is named after."""
 
@@ -314,9 +316,9 @@ def predict_dswx(block: Block, _model: None = None) -> Predicted:
     land = land_of(block) if block.parameters.dswx_land else None
     lit = lit_of(block) if block.parameters.dswx_shad else None
     prob, wtr = classify(block, ("PROB", "WTR"), land, lit)
-    own = np.empty(block.shape, np.uint8)
-    water.own_of_dswx(wtr, prob, own)
-    return Predicted(prob, own, 0)
+    hidden = np.empty(block.shape, np.uint8)
+    water.hidden_in_dswx(wtr, prob, hidden)
+    return Predicted(prob, hidden, 0)
 
 
 # --- wofs -----------------------------------------------------------------------------------------------------------
@@ -347,23 +349,23 @@ def predict_wofs(block: Block, _model: None = None) -> Predicted:
     """90 % where the tree of WOfS says water, 10 % elsewhere."""
     prob = np.empty(block.shape, np.uint8)
     wofs.observe(block.bands, _wofs_table(90, 10), prob)
-    own = wofs_masks(block)
-    prob[own != 0] = water.UNDECIDED
-    return Predicted(prob, own, 0)
+    hidden = wofs_masks(block)
+    prob[hidden != 0] = water.UNDECIDED
+    return Predicted(prob, hidden, 0)
 
 
 def wofs_masks(block: Block) -> NDArray[np.uint8]:
-    """Grazing sun and steep slopes, where they are asked for, in the bits ``OWN_``."""
-    parameters, own = block.parameters, np.zeros(block.shape, np.uint8)
+    """Grazing sun and steep slopes, where they are asked for, in the bits ``HIDDEN_BY_``."""
+    parameters, hidden = block.parameters, np.zeros(block.shape, np.uint8)
     if parameters.wofs_terrain:
         flags = wofs_terrain(block)
-        own |= ((flags & wofs.LOW_SUN) != 0).astype(np.uint8) * np.uint8(water.OWN_SUN)
-        own |= ((flags & wofs.STEEP) != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
+        hidden |= ((flags & wofs.LOW_SUN) != 0).astype(np.uint8) * np.uint8(water.HIDDEN_BY_SUN)
+        hidden |= ((flags & wofs.STEEP) != 0).astype(np.uint8) * np.uint8(water.HIDDEN_BY_PLACE)
     if parameters.slope_cut_deg is not None:
         steep = np.zeros(block.shape, np.uint8)
         mark_ground_steep(block.scene, block.first, steep, parameters.slope_cut_deg)
-        own |= (steep != 0).astype(np.uint8) * np.uint8(water.OWN_SLOPE)
-    return own
+        hidden |= (steep != 0).astype(np.uint8) * np.uint8(water.HIDDEN_BY_PLACE)
+    return hidden
 
 
 def mark_ground_steep(scene: Scene, first: int, ground: NDArray[np.uint8], max_slope: float) -> None:
@@ -429,8 +431,8 @@ DETECTORS: Mapping[str, Detector] = {
         Detector("forest", "1", True, _nothing_more, _no_halo, predict_forest),
         Detector("forest_model", "1", False, forest_model_inputs, _no_halo, predict_forest),
         Detector("cluster", "1", True, _nothing_more, _no_halo, predict_cluster),
-        Detector("dswx", "1", False, dswx_inputs, dswx_halo, predict_dswx, "dswx-conformance"),
-        Detector("wofs", "1", False, wofs_inputs, wofs_halo, predict_wofs, "wofs-conformance"),
+        Detector("dswx", "1", False, dswx_inputs, dswx_halo, predict_dswx, water.OCEAN, "dswx-conformance"),
+        Detector("wofs", "1", False, wofs_inputs, wofs_halo, predict_wofs, water.SLOPE, "wofs-conformance"),
     )
 }
 """Every detector by its id."""

@@ -1,8 +1,8 @@
 """What a water chain decides of a pixel once its detector has spoken: masks, vetoes and cuts, as one byte per pixel.
 
 The byte, `state`, of a pixel that is decided: WATER, SUPPORT (satellite archives have seen water there), why a
-candidate was refused (`CAUSE`), CHANGED by morphology, NEW water. Of a masked pixel: MASKED and the detector's own
-reasons (`OWN`).
+candidate was refused (`CAUSE`), CHANGED by morphology, NEW water. Of a masked pixel: MASKED and what hides it
+(``BY_``); nothing hides what has no data. So neither masks nor bands are needed again when the layers are written.
 """
 
 from __future__ import annotations
@@ -32,8 +32,20 @@ CAUSE = 28
 BY_SNOW, BY_SHADOW, BY_HAND, BY_SLOPE, BARRED = 4, 8, 12, 16, 20
 """Values of `CAUSE`: what removed a candidate; BARRED: one of these holds, but the detector saw no water."""
 
-OWN_INVALID, OWN_CLOUD, OWN_SHADOW, OWN_SNOW, OWN_SUN, OWN_SLOPE, OWN_OCEAN = (1 << bit for bit in range(7))
-"""Bits of `state` of a masked pixel: reasons that no mask role gives."""
+(
+    HIDDEN_BY_CLOUD,
+    HIDDEN_BY_SHADOW,
+    HIDDEN_BY_SNOW,
+    HIDDEN_BY_ADJACENT,
+    HIDDEN_BY_SUN,
+    HIDDEN_BY_GLARE,
+    HIDDEN_BY_PLACE,
+) = (1 << bit for bit in range(7))
+"""Bits of `state` of a masked pixel: cloud, its shadow, snow, beside a cloud, low sun or relief shadow, saturated, and
+what only a detector knows of: ocean (dswx) or steep ground (wofs). None: it has no data."""
+
+BESIDE_CLOUD = 128
+"""Bit of the kept percentage of a pixel that is decided though it lies beside a cloud."""
 
 TOO_HIGH, TOO_STEEP = 1, 2
 """Bits of `ground`: above the drainage by more than the limit, steeper than the limit."""
@@ -69,23 +81,25 @@ Bands = tuple[Reflectances, Reflectances, Reflectances, Reflectances, Reflectanc
 _BANDS = "UniTuple(int16[:, ::1], 6)"
 _BY_SNOW, _LOW_CONFIDENCE = 1 << 13, 1 << 14
 
-NO_TRAINING = 1 << 10
-"""Bit of REASON: a fallback decided, or a model of low quality."""
+SLOPE, NO_TRAINING, OCEAN = 1 << 6, 1 << 10, 1 << 15
+"""Bits of REASON: too steep; a fallback decided, or a model of low quality; ocean."""
 
 
 @formula
-def _reason_of_roles(roles: np.uint16) -> np.uint16:
-    """REASON of mask roles; heavy aerosol has no bit of its own: it hides the ground as a cloud does."""
-    same = roles & (INVALID | CLOUD | CLOUD_SHADOW | SNOW | ADJACENT | TOPO_SHADOW)
-    sun, saturated = (roles & SUN_LOW) >> 1, (roles & SATURATED) << 1
-    return np.uint16(same | sun | saturated | ((roles & AEROSOL_HIGH) >> 7))
+def _hidden_by(roles: np.uint16) -> np.uint8:
+    """What hides a pixel with these mask roles; heavy aerosol hides the ground as a cloud does."""
+    same = (roles & (CLOUD | CLOUD_SHADOW | SNOW | ADJACENT | TOPO_SHADOW)) >> 1
+    sun, glare = (roles & SUN_LOW) >> 2, (roles & SATURATED) >> 2
+    return np.uint8(same | sun | glare | ((roles & AEROSOL_HIGH) >> 8))
 
 
 @formula
-def _reason_of_own(state: np.uint16) -> np.uint16:
-    """REASON of what a detector says of a pixel that it masks."""
-    same = state & (OWN_INVALID | OWN_CLOUD | OWN_SHADOW | OWN_SNOW)
-    return np.uint16(same | ((state & (OWN_SUN | OWN_SLOPE)) << 1) | ((state & OWN_OCEAN) << 9))
+def _reason_of_hidden(state: np.uint16, of_place: np.uint16) -> np.uint16:
+    """REASON of a masked pixel; `of_place`: what the detector's own mask means."""
+    sky = HIDDEN_BY_CLOUD | HIDDEN_BY_SHADOW | HIDDEN_BY_SNOW | HIDDEN_BY_ADJACENT | HIDDEN_BY_SUN
+    place = of_place if (state & HIDDEN_BY_PLACE) != 0 else np.uint16(0)
+    reasons = np.uint16(((state & sky) << 1) | ((state & HIDDEN_BY_GLARE) << 3) | place)
+    return np.uint16(INVALID) if reasons == 0 else reasons
 
 
 @formula
@@ -125,17 +139,16 @@ def mark_invalid(bands: Bands, nodata: int, roles: Words, out: Words) -> None:
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])")
-def own_of_dswx(wtr: Bytes, prob: Bytes, own: Bytes) -> None:
-    """What DSWx-HLS masks itself, in the bits ``OWN_``, from its layer WTR; `prob` becomes 255 there.
+def hidden_in_dswx(wtr: Bytes, prob: Bytes, hidden: Bytes) -> None:
+    """What DSWx-HLS masks itself, from its layer WTR, in the bits ``HIDDEN_BY_``; `prob` becomes 255 there.
 
     Clouds and what they shade are mask roles already: only snow, ocean and pixels without data are said again.
     """
-    for i in range(own.shape[0]):
-        for j in range(own.shape[1]):
+    for i in range(hidden.shape[0]):
+        for j in range(hidden.shape[1]):
             code = wtr[i, j]
-            snow = np.uint8(OWN_SNOW) if code == 252 else np.uint8(0)
-            ocean = np.uint8(OWN_OCEAN) if code == 254 else snow
-            own[i, j] = np.uint8(OWN_INVALID) if code == 255 else ocean
+            snow = np.uint8(HIDDEN_BY_SNOW) if code == 252 else np.uint8(0)
+            hidden[i, j] = np.uint8(HIDDEN_BY_PLACE) if code == 254 else snow
             prob[i, j] = np.uint8(UNDECIDED) if (code == 252) | (code >= 254) else prob[i, j]
 
 
@@ -191,9 +204,10 @@ def decide(
     vetoed_by: np.uint8,
     state: Bytes,
 ) -> None:
-    """Masks, spectral veto and terrain cuts of a block; `state` holds the detector's own reasons and is written.
+    """Masks, spectral veto and terrain cuts of a block; `state` holds what the detector hides and is written.
 
-    All (h, w). `prob`: percent, 255 where the detector masks; becomes 255 wherever a role of `masked_by` is. `tests`:
+    All (h, w). `prob`: percent, 255 where the detector masks; becomes 255 wherever a role of `masked_by` is, and gets
+    BESIDE_CLOUD where a cloud is near. `tests`:
     of `samples.spectral_tests`, `vetoed_by` the bits of it that forbid water. `roles`: mask bits; `occurrence`:
     percent, 255 unknown; `ground`: TOO_HIGH, TOO_STEEP. Candidates have at least `threshold`. Cuts are not made
     where the occurrence is at least `exempt`.
@@ -212,9 +226,11 @@ def decide(
             water = np.uint8(candidate & (cause == 0))
             cause = cause if candidate | (cause == 0) else np.uint8(BARRED)
             support = np.uint8(known & (percent > 0)) << 1
-            own = np.uint8(MASKED) | state[i, j] | np.uint8(role & INVALID)
-            state[i, j] = own if masked else np.uint8(water | cause | support)
-            prob[i, j] = np.uint8(UNDECIDED) if masked else chance
+            hidden = np.uint8(state[i, j] | _hidden_by(role & masked_by))
+            hidden = np.uint8(0) if (role & INVALID) != 0 else hidden
+            beside = np.uint8(BESIDE_CLOUD) if (role & ADJACENT) != 0 else np.uint8(0)
+            state[i, j] = np.uint8(MASKED | hidden) if masked else np.uint8(water | cause | support)
+            prob[i, j] = np.uint8(UNDECIDED) if masked else np.uint8(chance | beside)
 
 
 @kernel("UniTuple(int64, 2)(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1], int64)")
@@ -225,7 +241,7 @@ def tally(prob: Bytes, tests: Bytes, state: Bytes, threshold: int) -> tuple[int,
         for j in range(prob.shape[1]):
             decided = (state[i, j] & MASKED) == 0
             test = tests[i, j]
-            unlike = (prob[i, j] >= threshold) != ((test & MAY_BE_WATER) != 0)
+            unlike = ((prob[i, j] & 127) >= threshold) != ((test & MAY_BE_WATER) != 0)
             valid += decided
             differ += decided & unlike & ((test & SNOW_LIKE) == 0)
     return valid, differ
@@ -247,14 +263,13 @@ def close_gaps(state: Bytes, radius: int) -> None:
 
 
 @kernel(
-    "UniTuple(int64, 2)(uint8[:, ::1], uint8[:, ::1], uint16[:, ::1], uint16, uint16, uint8, uint8[:, ::1],"
-    " uint8[:, ::1], uint16[:, ::1])"
+    "UniTuple(int64, 2)(uint8[:, ::1], uint8[:, ::1], uint16, uint16, uint8, uint8[:, ::1], uint8[:, ::1],"
+    " uint16[:, ::1])"
 )
 def write(
     prob: Bytes,
     state: Bytes,
-    roles: Words,
-    masked_by: np.uint16,
+    of_place: np.uint16,
     on_all: np.uint16,
     sensor: np.uint8,
     water: Bytes,
@@ -263,13 +278,16 @@ def write(
 ) -> tuple[int, int]:
     """WATER and SOURCE, uint8, and REASON, uint16, of a block (h, w); gives back how many are decided, and water.
 
-    `on_all`: bits of REASON that every decided pixel gets; `sensor`: what SOURCE says of it.
+    `of_place`: REASON of what the detector masks itself; `on_all`: bits of it that every decided pixel gets; `sensor`:
+    SOURCE of a decided pixel. `prob` loses BESIDE_CLOUD.
     """
     decided, wet = 0, 0
     for i in range(water.shape[0]):
-        _reason_row(prob[i], state[i], roles[i], masked_by, on_all, reason[i])
+        _reason_row(prob[i], state[i], of_place, on_all, reason[i])
         _code_row(state[i], np.uint8(UNDECIDED), np.uint8(WATER), np.uint8(0), water[i])
         _code_row(state[i], np.uint8(0), np.uint8(0), sensor, source[i])
+        for j in range(water.shape[1]):
+            prob[i, j] = np.uint8(prob[i, j] & 127) if water[i, j] != UNDECIDED else np.uint8(UNDECIDED)
         for j in range(water.shape[1]):
             decided += water[i, j] != UNDECIDED
         for j in range(water.shape[1]):
@@ -278,15 +296,13 @@ def write(
 
 
 @kernel()
-def _reason_row(
-    prob: Bytes, state: Bytes, roles: Words, masked_by: np.uint16, on_all: np.uint16, reason: Words
-) -> None:
+def _reason_row(prob: Bytes, state: Bytes, of_place: np.uint16, on_all: np.uint16, reason: Words) -> None:
     for j in range(reason.size):
-        held, role = np.uint16(state[j]), roles[j]
-        unsure = np.uint16(_LOW_CONFIDENCE) if (prob[j] >= 40) & (prob[j] < 60) else np.uint16(0)
-        why = np.uint16(_reason_of_state(held) | on_all | unsure | (role & np.uint16(ADJACENT)))
-        hidden = np.uint16(_reason_of_own(held) | _reason_of_roles(role & masked_by))
-        reason[j] = hidden if (held & MASKED) != 0 else why
+        held, percent = np.uint16(state[j]), np.uint8(prob[j] & 127)
+        unsure = np.uint16(_LOW_CONFIDENCE) if (percent >= 40) & (percent < 60) else np.uint16(0)
+        beside = np.uint16((prob[j] & BESIDE_CLOUD) >> 3)
+        why = np.uint16(_reason_of_state(held) | on_all | unsure | beside)
+        reason[j] = _reason_of_hidden(held, of_place) if (held & MASKED) != 0 else why
 
 
 @kernel()
