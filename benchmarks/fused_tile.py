@@ -1,4 +1,4 @@
-"""Tiles for the benchmark of fused chains, by the demo's generator: as Theia delivers them, and as COGs or JPEG 2000."""
+"""Tiles for the benchmark of fused chains, by the demo's generator: as Theia delivers them, as COGs or JPEG 2000."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,12 @@ from tests.granules import make_granule
 from tests.rasters import in_memory
 from tests.winter import Winter, rasters
 from thalweg import Band, Chain, Layer, Mask, Noted, chain
-from thalweg.errors import BadInput, Bug, MissingInput
+from thalweg.cog import write_cog
+from thalweg.demo.muscate import ALL_BANDS, write_product, write_statics
+from thalweg.demo.scene import place, view
+from thalweg.demo.series import SEED, TILE
+from thalweg.demo.sky import Weather
+from thalweg.errors import BadInput, Bug, MissingInput, UsageError
 from thalweg.holding import Held, _kept, hold
 from thalweg.inputs import Upstream
 from thalweg.opened import OpenRaster, RowStream
@@ -269,8 +276,9 @@ def test_a_product_of_the_box_is_read_where_it_lies(winter: Winter, tmp_path: Pa
 def test_endings_come_as_soon_as_they_are_known(winter: Winter, tmp_path: Path) -> None:
     run(winter, ["snow"], tmp_path)
     told: list[str] = []
-    run(winter, ["test.mean", "snow"], tmp_path, report=lambda ending: told.append(ending.chain))
+    endings = run(winter, ["test.mean", "snow"], tmp_path, report=lambda ending: told.append(ending.chain))
     assert told == ["snow", "test.mean"]
+    assert list(endings) == ["test.mean", "snow"]
 
 
 def test_cpu_time_is_on_the_account_of_who_used_it(winter: Winter, tmp_path: Path) -> None:
@@ -475,6 +483,11 @@ def test_the_product_of_a_job_that_failed_is_not_replaced_by_an_older_one(
     assert isinstance(endings["test.needs"].error, MissingInput)
 
 
+def test_a_chain_is_run_once(winter: Winter, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'test\.mean' was asked for twice"):
+        run(winter, [mean, mean], tmp_path)
+
+
 def test_chains_that_wait_for_each_other_are_refused(winter: Winter, tmp_path: Path) -> None:
     loop = replace(fails, inputs=[Band("green"), Upstream("test.needs", ("out",))])
     endings = run(winter, [needs, loop], tmp_path)
@@ -489,3 +502,68 @@ def test_sums_are_held_in_half_the_space_without_loss() -> None:
         assert kept.values.nbytes == size
         np.testing.assert_array_equal(kept.rows(), rows)
         assert kept.rows().dtype == rows.dtype
+
+
+# --- the three chains of the house
+
+
+@pytest.fixture(scope="module")
+def summer(tmp_path_factory: pytest.TempPathFactory) -> Winter:
+    """A small granule with flat and surface reflectance of all bands that the three chains read."""
+    folder = tmp_path_factory.mktemp("summer")
+    where = place(TILE, SIDE, SEED)
+    lake = np.broadcast_to(np.arange(SIDE) > SIDE // 2, (SIDE, SIDE))
+    where = replace(where, lake=lake.copy(), elevation=np.where(lake, np.float32(300), where.elevation))
+    home = write_statics(where, folder / "STATIC")
+    fine = replace(where.grid, pixel=(10.0, 10.0), shape=(2 * SIDE, 2 * SIDE))
+    known = np.where(lake, 90, 0).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    write_cog(home / "gsw_occurrence.tif", known, Layer("gsw_occurrence", "uint8", nodata=255), fine)
+    sensed = datetime(2025, 7, 11, 10, 30, 31, tzinfo=UTC)
+    written = write_product(view(where, sensed, Weather(cloud=0.05, veil=0.02)), folder, ALL_BANDS)
+    return Winter(written.path, folder / "STATIC")
+
+
+HOUSE = ("snow", "water", "quality")
+SIDE = 120
+
+
+def run_house(summer: Winter, names: Any, to: Path, **more: Any) -> dict[str, Ending]:
+    chosen: Any = {"water": {"detector": "dswx"}} if "water" in names else {}
+    if len(names) == 1:
+        chosen = chosen.get(names[0], {})
+    return run(summer, names, to, strip_rows=None, **chosen, **more)
+
+
+@pytest.fixture(scope="module")
+def in_turn(summer: Winter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """What the three chains make one after the other, in one destination."""
+    to = tmp_path_factory.mktemp("in_turn")
+    return {name: layers(run_house(summer, [name], to))[name] for name in HOUSE}
+
+
+@pytest.mark.parametrize(
+    "names", [HOUSE, ("quality", "snow", "water"), ("snow", "water"), ("quality", "water")], ids="+".join
+)
+def test_the_house_makes_together_what_its_chains_make_in_turn(
+    names: tuple[str, ...],
+    summer: Winter,
+    in_turn: dict[str, dict[str, bytes]],
+    tmp_path: Path,
+    decoded: Counter[str],
+) -> None:
+    endings = run_house(summer, names, tmp_path)
+    assert layers(endings) == {name: in_turn[name] for name in names}
+    bands = {name: rows for name, rows in decoded.items() if "RE_B" in name}
+    assert bands == {name: rows_of(summer.granule / name) for name in bands}
+
+
+def test_quality_reads_the_water_of_its_job(summer: Winter, tmp_path: Path) -> None:
+    endings = run_house(summer, HOUSE, tmp_path)
+    told = json.loads((product_of(endings["quality"]) / "quality_run.json").read_text())
+    water = endings["water"]
+    assert told["products"] == {"water": {"product": product_of(water).name, "unit": water.unit}}
+    again = run_house(summer, ["snow", "quality", "water"], tmp_path)
+    assert all(ending.existed for ending in again.values())
+    assert {name: ending.unit for name, ending in again.items()} == {
+        name: ending.unit for name, ending in endings.items()
+    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -204,13 +205,21 @@ def run(
     )
     file = Path(parameters_file) if parameters_file else None
     assignments = assign(names, file, parameters, [str(path) for path in algorithm_files])
-    endings = []
+    endings: list[Ending] = []
     for ending in _process(paths, assignments, order, period):
         endings.append(ending)
         if report:
             report(ending)
+    endings = _in_order(endings, assignments)
     endings += _publish(endings, assignments, order.destination)
     return endings
+
+
+def _in_order(endings: Iterable[Ending], assignments: list[Assignment[Any]]) -> list[Ending]:
+    """Those of one granule, which come as they end, in the order of the chains."""
+    places = {assignment.chain.name: place for place, assignment in enumerate(assignments)}
+    groups = groupby(endings, key=lambda ending: ending.granule)
+    return [one for _, group in groups for one in sorted(group, key=lambda ending: places[ending.chain])]
 
 
 def _process(
@@ -265,6 +274,8 @@ def assign(
     if strangers:
         raise UsageError(f"parameters for {strangers[0]!r}, which is no chain of this run")
     known = [chain.name for chain in chains]
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise UsageError(f"the chain {twice[0]!r} was asked for twice")
     assignments = []
     for chain in chains:
         values, parameters = chain.prepare(gather(chain, file, by_chain.get(chain.name, {}), known))
@@ -584,7 +595,7 @@ class _Unit:
         )
         documents = {
             **conclusion.documents,
-            f"{self.chain.name}_run.json": self._run_document(inputs, layers),
+            f"{self.chain.name}_run.json": self._run_document(inputs, layers, scenery.produced),
         }
         written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
         assets = describe_files(written, folder, scenery.part.grid, self.pool)
@@ -600,7 +611,12 @@ class _Unit:
             footprint(scenery.part.grid, to_lonlat),
         )
 
-    def _run_document(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> str:
+    def _run_document(
+        self,
+        inputs: tuple[InputFile, ...],
+        statics: tuple[InputFile, ...],
+        produced: Mapping[str, Produced],
+    ) -> str:
         return run_document(
             {
                 "unit": self.id,
@@ -612,6 +628,9 @@ class _Unit:
                 "box": self.order.box,
                 "inputs": {file.role: {"file": file.file, "checksum": file.checksum} for file in inputs},
                 "statics": {file.role: {"file": file.file, "checksum": file.checksum} for file in statics},
+                "products": {
+                    chain: {"product": found.product, "unit": found.unit} for chain, found in produced.items()
+                },
                 "software": software_versions(),
             }
         )

@@ -449,19 +449,19 @@ def _open_bands(
     chain: Chain, granule: Granule, inputs: tuple[Input, ...], stack: ExitStack
 ) -> list[tuple[Band, BandFile, OpenRaster]]:
     wanted = [declared for declared in inputs if isinstance(declared, Band)]
+    files = [granule.band(band.role, band.correction, band.resolution) for band in wanted]
+    lacking = [band.role for band, file in zip(wanted, files, strict=True) if file is None and band.required]
+    code = chain.codes.get("missing")
+    if lacking:
+        raise granule.missing(lacking, chain.name, code)
     bands = []
-    for band in wanted:
-        file = granule.band(band.role, band.correction, band.resolution)
+    for band, file in zip(wanted, files, strict=True):
         if file is not None:
             opened = open_raster(file.raster)
             stack.callback(opened.close)
             bands.append((band, file, opened))
-        elif band.required:
-            raise granule.missing(band.role, chain.name, chain.codes.get("missing"))
     if not bands:
-        raise granule.missing(
-            " or ".join(band.role for band in wanted), chain.name, chain.codes.get("missing")
-        )
+        raise granule.missing(" or ".join(band.role for band in wanted), chain.name, code)
     return bands
 
 

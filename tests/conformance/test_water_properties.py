@@ -178,4 +178,5 @@ def test_without_archive_the_forest_gives_the_clusters_and_says_so(shared: Path,
 def test_a_coast_without_visible_bands_is_refused_by_role(shared: Path, tmp_path: Path) -> None:
     (ending,) = thalweg.run(make_stack(tmp_path, coast(shared)), "water", to=tmp_path / "out")
     assert ending.error is not None and ending.error.code == 11
-    assert "'blue'" in str(ending.error) and "it holds: coastal" in str(ending.error)
+    assert "needs 'blue', 'green', 'red', which" in str(ending.error)
+    assert "it holds: coastal" in str(ending.error)

@@ -14,8 +14,8 @@ import pytest
 
 from tests.campaign.archives import make_archive, safe_name, write_geoparquet
 from tests.providers.stac_server import Api, serving
-from thalweg.period import Period
 from thalweg.errors import BadInput, BadParameters, MissingInput, ServiceUnavailable
+from thalweg.period import Period
 from thalweg.providers import Wanted, find_granules
 from thalweg.providers.found import COLUMNS, Granules
 from thalweg.providers.items import found_of
