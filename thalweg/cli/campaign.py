@@ -11,6 +11,7 @@ VERBS = {
     "plan": ("campaign_plan", "find granules and freeze the table of units"),
     "check": ("campaign_plan", "look for what would go wrong, before any job"),
     "forecast": ("campaign_plan", "CPU, bytes, files and duration of a campaign"),
+    "run": ("campaign_run", "run batches until every unit has an ending"),
     "status": ("campaign_state", "how many units stand where, and whether all is well"),
     "account": ("campaign_state", "what is missing, and why"),
     "log": ("campaign_state", "everything that is known of a unit, with its logs"),
