@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from thalweg.slurm.client import call
 
 _FIELDS = ("JobID", "State", "ExitCode", "TotalCPU", "MaxRSS", "Submit", "Start", "Reason")
 _UNITS = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
-_QACCT_UNITS = {"B": 1 / 1024**2, "KB": 1 / 1024, "MB": 1.0, "GB": 1024.0}
+# Grid Engine 8.1.9 takes the kilobytes of ru_maxrss for bytes when it prints them.
+_QACCT_UNITS = {"B": 1 / 1024, "KB": 1.0, "MB": 1024.0, "GB": 1024.0**2}
+_QACCT_TIME = "%a %b %d %H:%M:%S %Y"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def qacct_account(record: dict[str, str]) -> Account:
         status - 128 if status > 128 else 0,
         _leading(record.get("cpu", "0")),
         _with_unit(record.get("ru_maxrss", "0")),
+        max(0.0, _moment(record.get("start_time", "")) - _moment(record.get("qsub_time", ""))),
     )
 
 
@@ -131,3 +135,10 @@ def _leading(text: str) -> float:
 def _with_unit(text: str) -> float:
     match = re.fullmatch(r"([\d.]+)([KMG]?B)", text)
     return float(match[1]) * _QACCT_UNITS[match[2]] if match else 0.0
+
+
+def _moment(text: str) -> float:
+    """A time of Grid Engine's as seconds, 0 where it is none."""
+    with suppress(ValueError):
+        return datetime.strptime(text, _QACCT_TIME).timestamp()
+    return 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thalweg.campaign.dispatch import UNKNOWN, Element, Request, kind_of_exit, kind_of_signal
-from thalweg.errors import MissingInput, ServiceUnavailable, ThalwegError
+from thalweg.errors import MissingInput, ServiceUnavailable
 from thalweg.slurm.accounting import Account, qacct_account, read_qacct
 from thalweg.slurm.client import PATIENCE, call
 from thalweg.slurm.options import Options, clock
@@ -55,7 +55,9 @@ class Drmaa:
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="drmaa")
         self._session = self._drmaa.Session()
         self._bounded(self._session.initialize)
-        self._is_grid_engine = "SGE" in str(self._session.drmsInfo) or "GE" in str(self._session.drmsInfo)
+        # Grid Engine's library forgets its own name in every session of a process but the first.
+        names = self._bounded(lambda: f"{self._session.drmsInfo} {self._session.contact}")
+        self._is_grid_engine = "GE" in names or "session=" in names
         self._ended: dict[str, Element] = {}
 
     def submit(self, request: Request) -> str:
@@ -166,10 +168,8 @@ class Drmaa:
             return UNKNOWN
         except errors.InvalidJobException:
             return self._accounted(id)
-        if self._is_grid_engine:
-            with suppress(ThalwegError):
-                return _ended(_record(id))
-        return _element(info)
+        # Its accounts know more, as soon as they are written.
+        return self._accounted(id) if self._is_grid_engine else _element(info)
 
     def _accounted(self, id: str) -> Element:
         """How a job ended that no session knows any more."""
@@ -238,6 +238,7 @@ def _ended(record: dict[str, str]) -> Element:
         f"failed {account.state}, exit {account.exit_code}, signal {account.signal}",
         account.cpu_seconds,
         account.memory_mb,
+        account.waited_seconds,
     )
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.campaign.archives import write_campaign
 from thalweg.campaign.campaign_file import Campaign, read_campaign
-from thalweg.campaign.schemas import file_schemas
+from thalweg.campaign.schemas import reference_files
 from thalweg.campaign.site_file import Site, read_site
 from thalweg.errors import BadParameters, MissingInput
 from thalweg.record import plain_record
@@ -20,10 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 
 
-def test_published_schemas_are_fresh() -> None:
-    assert {name: (REFERENCE / name).read_text("utf-8") for name in file_schemas()} == file_schemas(), (
-        "run: make schemas"
-    )
+def test_the_published_reference_is_fresh() -> None:
+    wanted = reference_files()
+    assert {name: (REFERENCE / name).read_text("utf-8") for name in wanted} == wanted, "run: make schemas"
 
 
 def test_every_field_is_documented() -> None:
@@ -34,8 +33,8 @@ def test_every_field_is_documented() -> None:
             found += undocumented(value, f"{name}.{key}")
         return found
 
-    for name, text in file_schemas().items():
-        assert undocumented(json.loads(text), name) == []
+    for name in ("campaign.schema.json", "site.schema.json"):
+        assert undocumented(json.loads(reference_files()[name]), name) == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,7 @@ def test_every_field_is_documented() -> None:
 )
 def test_shipped_campaigns_are_valid(path: Path) -> None:
     campaign = read_campaign(path)
-    schema = json.loads(file_schemas()["campaign.schema.json"])
+    schema = json.loads(reference_files()["campaign.schema.json"])
     jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     assert campaign.site is not None
     read_site(path.parent / campaign.site)
@@ -52,7 +51,7 @@ def test_shipped_campaigns_are_valid(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("sites/*.yaml")), ids=lambda path: path.name)
 def test_shipped_sites_are_valid(path: Path) -> None:
     assert read_site(path).name == path.stem
-    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(file_schemas()["site.schema.json"]))
+    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(reference_files()["site.schema.json"]))
 
 
 def test_something_is_shipped() -> None:

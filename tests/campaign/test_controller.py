@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,18 +18,19 @@ from tests.campaign.folders import (
 )
 from tests.season import Season
 from tests.winter import rasters
-from thalweg.cli.campaign_run import configure, execute
+from thalweg.campaign import disk
+from thalweg.campaign.disk import Room
+from thalweg.catalogue import NAME, Catalogue
+from thalweg.cli.main import main
 from thalweg.errors import CAMPAIGN_INCOMPLETE
 
 
 def run(folder: Path, *words: str) -> int:
     """Exit code of ``thalweg campaign run``."""
-    import argparse
+    return main(["campaign", "run", str(folder), *words])
 
-    parser = argparse.ArgumentParser()
-    configure(parser)
-    return execute(parser.parse_args([str(folder), *words]))
 
+ROOT = Path(__file__).resolve().parents[2]
 
 ACCOUNT = {"done": 4, "no-data": 1, "failed": 1, "bad-input": 1}
 
@@ -39,17 +42,19 @@ def test_the_season_gives_what_a_plain_run_gives(season: Season, tmp_path: Path,
     assert account_of(folder) == ACCOUNT
     assert rasters(tmp_path / "to") == season.rasters
     assert made_once(folder)
+    with Catalogue.open(tmp_path / "to" / NAME, read_only=True) as catalogue:
+        assert (catalogue.count(), len(catalogue.endings())) == (4, 2)
     assert run(folder.path, "--on", engine) == 0
     assert len(receipts_in(folder)) == 6, "what has ended is not tried again"
 
 
 def test_failures_are_followed_by_their_class(tmp_path: Path) -> None:
-    folder = simulated_campaign(tmp_path, tiles=5, dates=20, granules_per_part=20)
-    text = "usual: {memory_mb: {median: 600, spread: 0.5}, shares: {node-lost: 0.1, crash: 0.06, bad-input: 0.1}}\n"
+    folder = simulated_campaign(tmp_path, tiles=5, dates=10, granules_per_part=10)
+    text = "usual: {memory_mb: {median: 600, spread: 0.5}, shares: {node-lost: 0.1, crash: 0.06, bad-input: 0.12}}\n"
     file = stand_in(tmp_path, text)
     assert run(folder.path, "--on", "processes:2", "--interval", "0.1", "--simulate", str(file)) == 0
     account = account_of(folder)
-    assert account["done"] + account["failed"] == 100
+    assert account["done"] + account["failed"] == 50
     assert {"bad-input", "bug"} <= set(account)
     assert "node-lost" not in account and "memory" not in account, "these are tried again until they are done"
     assert any(receipt.kind == "memory" for receipt in receipts_in(folder))
@@ -75,12 +80,33 @@ def test_what_was_leased_and_never_sent_is_put_back(tmp_path: Path) -> None:
 
 
 def test_a_full_destination_pauses_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from thalweg.campaign import controller
-
-    folder = simulated_campaign(tmp_path)
-    said = iter(["full", "full"])
-    monkeypatch.setattr(controller, "lack_of_room", lambda *_: next(said, ""))
+    folder = simulated_campaign(tmp_path, min_free_gb=1.0)
+    rooms = iter([Room(0, None), Room(0, None)])
+    monkeypatch.setattr(disk, "room_at", lambda path: next(rooms, Room(10**12, None)))
     assert run(folder.path, "--interval", "0.01", "--simulate", str(stand_in(tmp_path, "usual: {}\n"))) == 0
     assert account_of(folder) == {"done": 20}
     with folder.ledger() as ledger:
         assert ledger.control().mode == "running"
+
+
+def test_a_cancelled_campaign_ends_its_jobs(tmp_path: Path) -> None:
+    folder = simulated_campaign(tmp_path)
+    file = stand_in(tmp_path, "usual: {seconds: {median: 600}}\n")
+    words = [
+        "campaign",
+        "run",
+        str(folder.path),
+        "--on",
+        "processes:2",
+        "--interval",
+        "0.2",
+        "--simulate",
+        str(file),
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "thalweg.cli.main", *words], cwd=ROOT)
+    with folder.ledger() as ledger:
+        while ledger.states().states["running"] == 0:
+            assert process.poll() is None
+        ledger.steer("cancelled", "enough")
+    assert process.wait(timeout=60) == 0
+    assert account_of(folder) == {"skipped": 20, "cancelled": 20}

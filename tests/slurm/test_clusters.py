@@ -61,5 +61,3 @@ def test_grid_engine(
     assert made_once(folder)
     assert len(accounted(folder)) == 3
 
-
-RUN = "from pathlib import Path; from tests.campaign.test_controller import run; sys.exit(run(*sys.argv[1:]))"

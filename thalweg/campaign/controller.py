@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,15 +17,20 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from thalweg.campaign.batch import Resources, Simulation, read_batch
+from thalweg.campaign.disk import CAUSE as DISK
+from thalweg.campaign.disk import watch_disk
 from thalweg.campaign.dispatch import Dispatcher, Element, Request
 from thalweg.campaign.folder import CampaignFolder, PlanFacts
 from thalweg.campaign.lease import Lease, Standing, Submission
 from thalweg.campaign.ledger import Ledger
 from thalweg.campaign.mailbox import Mailbox
 from thalweg.campaign.manifest import write_manifest
-from thalweg.campaign.policy import UNITS_LEFT
+from thalweg.campaign.policy import CANCELLED, UNITS_LEFT
 from thalweg.campaign.site_file import Site
 from thalweg.errors import ServiceUnavailable
+
+MOST_REFUSALS = 5
+"""Submissions that may fail in a row before the campaign pauses."""
 
 LAST_LOOKS = 10
 """How often accounts are asked for after everything has ended."""
@@ -60,11 +64,13 @@ class Controller:
         self._site: Site = folder.site()
         self._mailbox = Mailbox(folder.receipts)
         self._unaccounted: dict[str, int] = {}
+        self._refusals = 0
 
     def run(self) -> Standing:
         """Work until no unit waits or runs, or the campaign is paused or cancelled and nothing runs any more."""
         self._recover()
         while True:
+            self._stop_cancelled()
             self._settle()
             self._submit()
             self._settle_at_once()
@@ -153,7 +159,8 @@ class Controller:
     def _end(self, batch: str, element: Element) -> None:
         """A job is over: its last receipts are taken in, and what has none is released with the job's class."""
         self._ledger.take_receipts(self._mailbox.collect({batch}))
-        self._release(batch, element.kind or UNITS_LEFT, element.evidence)
+        is_cancelled = self._ledger.control().mode == "cancelled"
+        self._release(batch, CANCELLED if is_cancelled else element.kind or UNITS_LEFT, element.evidence)
 
     def _release(self, batch: str, kind: str, why: str) -> None:
         begun = self._mailbox.begun(batch)
@@ -192,8 +199,18 @@ class Controller:
             # It may have been taken all the same: the name tells, as soon as the scheduler answers.
             self._manner.say(f"{problem.message}; job {name} is looked for, and sent again if need be")
             self._look_for(name, batches)
+            self._count_refusal(problem)
             return
+        self._refusals = 0
         self._ledger.bind_job(name, id)
+
+    def _count_refusal(self, problem: ServiceUnavailable) -> None:
+        """Pause where the scheduler takes nothing time after time: an operator has to look."""
+        self._refusals += 1
+        if self._refusals >= MOST_REFUSALS:
+            self._ledger.steer(
+                "paused", f"{self._refusals} submissions failed: {problem.message}", cause="breaker"
+            )
 
     def _look_for(self, name: str, batches: list[str]) -> None:
         with suppress(ServiceUnavailable):
@@ -205,15 +222,18 @@ class Controller:
                 self._release(batch, UNITS_LEFT, f"job {name} was not taken by the scheduler")
 
     def _has_room(self) -> bool:
-        """False while the destination is too full; the campaign pauses for it, and goes on by itself."""
-        control = self._ledger.control()
-        lack = lack_of_room(Path(self._facts.places.destination), self._site)
-        if lack and control.mode == "running":
-            self._ledger.steer("paused", lack, cause="disk")
-            self._manner.say(f"paused: {lack}")
-        elif not lack and control.mode == "paused" and control.cause == "disk":
-            self._ledger.steer("running", cause="disk")
-        return not lack and self._ledger.control().mode == "running"
+        """False while the campaign is paused, for want of room or on somebody's word."""
+        before = self._ledger.control().mode
+        control = watch_disk(self._ledger, Path(self._facts.places.destination), self._site)
+        if control.mode != before:
+            self._manner.say(f"{control.mode}: {control.why}")
+        return control.mode == "running"
+
+    def _stop_cancelled(self) -> None:
+        """End the jobs of a campaign that was cancelled."""
+        if self._ledger.control().mode == "cancelled":
+            ids = [each.scheduler_id for each in self._ledger.submissions() if each.scheduler_id is not None]
+            self._dispatcher.cancel(ids)
 
     # --- the end
 
@@ -221,7 +241,7 @@ class Controller:
         if self._ledger.open_batches():
             return False
         control = self._ledger.control()
-        is_stopped = control.mode != "running" and control.cause != "disk"
+        is_stopped = control.mode != "running" and control.cause != DISK
         return is_stopped or self._ledger.states().left == 0
 
     def _account_for_the_last(self) -> None:
@@ -233,17 +253,6 @@ class Controller:
                 self._account(self._dispatcher.poll(dict(self._unaccounted)))
             if self._unaccounted:
                 time.sleep(min(self._manner.interval, 1.0))
-
-
-def lack_of_room(destination: Path, site: Site) -> str:
-    """Why the destination takes nothing more, empty where it does."""
-    place = next(path for path in (destination, *destination.parents) if path.exists())
-    free, inodes = shutil.disk_usage(place).free, os.statvfs(place)
-    if free < site.min_free_gb * 1e9:
-        return f"{destination}: {free / 1e9:.1f} GB free, {site.min_free_gb:g} GB wanted (site: min_free_gb)"
-    if inodes.f_files and inodes.f_favail < site.min_free_inodes:
-        return f"{destination}: room for {inodes.f_favail} files only (site: min_free_inodes)"
-    return ""
 
 
 @contextmanager

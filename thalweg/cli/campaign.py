@@ -11,6 +11,7 @@ VERBS = {
     "plan": ("campaign_plan", "find granules and freeze the table of units"),
     "check": ("campaign_plan", "look for what would go wrong, before any job"),
     "forecast": ("campaign_plan", "CPU, bytes, files and duration of a campaign"),
+    "run": ("campaign_run", "run batches until every unit has an ending"),
     "status": ("campaign_state", "how many units stand where, and whether all is well"),
     "account": ("campaign_state", "what is missing, and why"),
     "log": ("campaign_state", "everything that is known of a unit, with its logs"),
@@ -21,7 +22,7 @@ VERBS = {
     "priority": ("campaign_steer", "let tiles go first, or last"),
     "publish": ("campaign_upkeep", "bring what has ended into the catalogue"),
     "rebuild": ("campaign_upkeep", "make the ledger anew from plan, receipts and products"),
-    "schemas": ("campaign_plan", "write the JSON Schemas of campaign and site files"),
+    "schemas": ("campaign_plan", "write schemas and reference pages of campaign and site files"),
     "clean": ("campaign_upkeep", "remove orphaned staging, finished logs, superseded products"),
 }
 """Verbs, the module of each, and what it does."""

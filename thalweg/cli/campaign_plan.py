@@ -46,10 +46,10 @@ def configure_schemas(parser: argparse.ArgumentParser) -> None:
 
 
 def schemas(arguments: argparse.Namespace) -> int:
-    """Write the schemas of campaign and site files."""
-    from thalweg.campaign.schemas import write_file_schemas
+    """Write schemas and reference pages of campaign and site files."""
+    from thalweg.campaign.schemas import write_reference
 
-    for path in write_file_schemas(arguments.to):
+    for path in write_reference(arguments.to):
         print(path)
     return 0
 

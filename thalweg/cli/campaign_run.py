@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thalweg.errors import CAMPAIGN_INCOMPLETE
+from thalweg.cli.campaign_state import add_folder
+from thalweg.errors import CAMPAIGN_INCOMPLETE, ServiceUnavailable
 
 if TYPE_CHECKING:
     from thalweg.campaign.controller import Manner
     from thalweg.campaign.dispatch import Dispatcher
     from thalweg.campaign.folder import CampaignFolder
+    from thalweg.campaign.ledger import Ledger
     from thalweg.campaign.site_file import Site
 
 _EPILOG = """\
@@ -20,10 +25,10 @@ A controller that was killed is made good by running the same command again: job
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure_run(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = _EPILOG
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="work folder of the campaign")
+    add_folder(parser)
     parser.add_argument(
         "--on",
         metavar="ENGINE",
@@ -41,18 +46,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run until every unit has an ending."""
     from thalweg.campaign.controller import Controller, sole_controller
     from thalweg.campaign.folder import open_folder
 
-    folder = open_folder(arguments.folder)
+    folder = open_folder(arguments.campaign)
     site = folder.site()
     engine = arguments.on or site.engine
     with sole_controller(folder), folder.ledger() as ledger:
         dispatcher = dispatcher_for(folder, site, engine)
         try:
-            standing = Controller(folder, ledger, dispatcher, _manner(arguments, engine)).run()
+            manner = _manner(arguments, engine, lambda: _publish(folder, ledger, arguments.simulate is None))
+            standing = Controller(folder, ledger, dispatcher, manner).run()
         finally:
             dispatcher.close()
     print(" ".join(f"{state}={units}" for state, units in standing.states.items()))
@@ -85,7 +91,20 @@ def dispatcher_for(folder: CampaignFolder, site: Site, engine: str) -> Dispatche
         raise
 
 
-def _manner(arguments: argparse.Namespace, engine: str) -> Manner:
+def _publish(folder: CampaignFolder, ledger: Ledger, is_real: bool) -> None:
+    """Bring what has ended into the catalogue; where that does not answer, the next call makes it good."""
+    from thalweg.campaign.publisher import publish_endings
+    from thalweg.registry import find_chain
+
+    facts = folder.read_facts()
+    chains = [find_chain(chain.name) for chain in facts.chains] if is_real else []
+    try:
+        publish_endings(ledger, folder.path, Path(facts.places.destination), chains)
+    except ServiceUnavailable as problem:
+        _say(f"{problem.message}; published later")
+
+
+def _manner(arguments: argparse.Namespace, engine: str, publish: Callable[[], None]) -> Manner:
     from thalweg.campaign.batch import Simulation
     from thalweg.campaign.controller import Manner
 
@@ -93,7 +112,7 @@ def _manner(arguments: argparse.Namespace, engine: str) -> Manner:
     if interval is None:
         interval = {"here": 0.0, "processes": 1.0}.get(engine.partition(":")[0], 30.0)
     simulate = Simulation(str(arguments.simulate.absolute()), arguments.seed) if arguments.simulate else None
-    return Manner(interval, simulate=simulate, say=_say)
+    return Manner(interval, simulate=simulate, say=_say, publish=publish)
 
 
 def _say(text: str) -> None:
