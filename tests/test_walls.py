@@ -76,7 +76,7 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.record thalweg.registry"
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.record thalweg.record_schema thalweg.registry"
         " thalweg.scene thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",

@@ -68,7 +68,7 @@ class InputSource:
     """Collections to search, where the source has several."""
     path: str | None = None
     """Where a granule that was found by its item lies on disk, such as ``archive:{tile}/{id}.SAFE``; the words are id,
-    tile, year, month, day. None: what the item's links and assets say."""
+    tile, year, month, day. Every provider but ``folder`` needs it, for jobs have no network."""
     depth: int = 4
     """Levels of folders that are searched, for the provider ``folder``."""
     match: str = "*"

@@ -22,6 +22,7 @@ VERBS = {
     "priority": ("campaign_steer", "let tiles go first, or last"),
     "publish": ("campaign_upkeep", "bring what has ended into the catalogue"),
     "rebuild": ("campaign_upkeep", "make the ledger anew from plan, receipts and products"),
+    "schemas": ("campaign_plan", "write schemas and reference pages of campaign and site files"),
     "clean": ("campaign_upkeep", "remove orphaned staging, finished logs, superseded products"),
 }
 """Verbs, the module of each, and what it does."""

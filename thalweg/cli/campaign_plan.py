@@ -40,6 +40,20 @@ def configure_forecast(parser: argparse.ArgumentParser) -> None:
     _options(parser)
 
 
+def configure_schemas(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``schemas``."""
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write them into")
+
+
+def schemas(arguments: argparse.Namespace) -> int:
+    """Write schemas and reference pages of campaign and site files."""
+    from thalweg.campaign.schemas import write_reference
+
+    for path in write_reference(arguments.to):
+        print(path)
+    return 0
+
+
 def plan(arguments: argparse.Namespace) -> int:
     """Plan a campaign into its work folder."""
     from thalweg.campaign.folder import write_folder
