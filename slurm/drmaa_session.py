@@ -25,8 +25,12 @@ T = TypeVar("T")
 TLS_PROBLEM = "static TLS block"
 """What the loader says where Grid Engine's library comes too late to get its room."""
 
-TUNABLE = ("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=16384")
-"""Environment that gives it the room; it must be there before Python starts."""
+PRELOAD = ("LD_PRELOAD", "libjemalloc.so.2")
+"""Environment that gives it the room, and everybody the same memory allocator; it must be there before Python starts.
+
+GLIBC_TUNABLES=glibc.rtld.optional_static_tls gives the room too, but two allocators: the next library that is loaded
+(numba's, GDAL) then ends the process.
+"""
 
 _WAITING = frozenset({"queued_active", "system_on_hold", "user_on_hold", "user_system_on_hold"})
 _RUNNING = frozenset({"running", "system_suspended", "user_suspended", "user_system_suspended"})
@@ -35,7 +39,7 @@ _RUNNING = frozenset({"running", "system_suspended", "user_suspended", "user_sys
 class NoRoomForLibrary(MissingInput):
     """The library is there, and the process has to be started anew with room for it."""
 
-    advice = f"Set {'='.join(TUNABLE)} before the command."
+    advice = f"Set {'='.join(PRELOAD)} before the command."
 
 
 class Drmaa:
@@ -124,7 +128,7 @@ class Drmaa:
     def _native(self, request: Request) -> list[str]:
         options, resources = self._options, request.resources
         if self._is_grid_engine:
-            usual = ["-V", "-r", "n", "-l", f"h_rt={resources.seconds}"]
+            usual = ["-V", "-v", f"{PRELOAD[0]}=", "-r", "n", "-l", f"h_rt={resources.seconds}"]
             usual += ["-q", options.partition] if options.partition else []
             usual += ["-P", options.account] if options.account else []
         else:

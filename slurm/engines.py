@@ -9,8 +9,8 @@ from thalweg.campaign.dispatch import Dispatcher
 from thalweg.errors import UsageError
 from thalweg.slurm.options import Options
 
-ENGINES = ("here", "processes", "slurm", "drmaa", "drmaa-single")
-"""Names; ``processes:4`` says how many at once."""
+ENGINES = ("here", "processes[:N]", "slurm", "drmaa", "drmaa-single", "jobs:PROFILE")
+"""Names: N says how many at once, PROFILE is one of Snakemake's (local, slurm, drmaa, or a folder)."""
 
 
 def open_dispatcher(
@@ -21,9 +21,10 @@ def open_dispatcher(
     `work` makes the units of a manifest in this process; `cores` is how many processes run at once where the name does
     not say it. Raises UsageError for an unknown name, MissingInput where a library is not there.
     """
-    name, _, number = engine.partition(":")
-    if name not in ENGINES or (number and (name != "processes" or not number.isdigit() or int(number) < 1)):
-        raise UsageError(f"no engine {engine!r}; engines: {', '.join(ENGINES)}; processes:4 runs 4 at once")
+    name, mark, detail = engine.partition(":")
+    is_known = {"processes": not mark or (detail.isdigit() and int(detail) > 0), "jobs": bool(detail)}
+    if not is_known.get(name, engine in ENGINES):
+        raise UsageError(f"no engine {engine!r}; engines: {', '.join(ENGINES)}")
     if name == "here":
         from thalweg.slurm.here import Here
 
@@ -31,11 +32,15 @@ def open_dispatcher(
     if name == "processes":
         from thalweg.slurm.processes import Processes
 
-        return Processes(folder, int(number or cores))
+        return Processes(folder, int(detail or cores))
     if name == "slurm":
         from thalweg.slurm.sbatch import Slurm
 
         return Slurm(folder, options)
+    if name == "jobs":
+        from thalweg.slurm.shards import Shards
+
+        return Shards(folder, detail)
     from thalweg.slurm.drmaa_session import Drmaa
 
     return Drmaa(folder, options, bulk=name == "drmaa")

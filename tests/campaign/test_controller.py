@@ -25,7 +25,7 @@ from thalweg.cli.main import main
 from thalweg.errors import CAMPAIGN_INCOMPLETE
 
 
-def run(folder: Path, *words: str) -> int:
+def run(folder: Path | str, *words: str) -> int:
     """Exit code of ``thalweg campaign run``."""
     return main(["campaign", "run", str(folder), *words])
 

@@ -43,21 +43,42 @@ def test_grid_engine(
     season: Season, tmp_path: Path, grid_engine_cluster: dict[str, str], engine: str
 ) -> None:
     folder = season_campaign(season, tmp_path)
-    command = [
-        sys.executable,
-        "-c",
-        f"import sys; {RUN}",
-        str(folder.path),
-        "--on",
-        engine,
-        "--interval",
-        "1",
-    ]
+    # The command starts itself anew with the room that Grid Engine's library needs.
     environment = os.environ | grid_engine_cluster
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    words = ["campaign", "run", str(folder.path), "--on", engine, "--interval", "1"]
+    command = [sys.executable, "-m", "thalweg.cli.main", *words]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert account_of(folder) == ACCOUNT
     assert rasters(tmp_path / "to") == season.rasters
     assert made_once(folder)
     assert len(accounted(folder)) == 3
 
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_snakemake_jobs(season: Season, tmp_path: Path, request: pytest.FixtureRequest, profile: str) -> None:
+    if profile == "slurm":
+        request.getfixturevalue("on_slurm")
+    folder = season_campaign(season, tmp_path)
+    assert run(folder.path, "--on", f"jobs:{profile}", "--interval", "1") == 0
+    assert account_of(folder) == ACCOUNT
+    assert rasters(tmp_path / "to") == season.rasters
+    assert made_once(folder)
+
+
+def test_the_workflow_runs_every_stage_and_goes_on_where_it_stopped(season: Season, tmp_path: Path) -> None:
+    folder = season_campaign(season, tmp_path)
+    words = [str(folder.path), "--workflow", "--on", "processes:2"]
+    with folder.ledger() as ledger:
+        ledger.steer("paused", "to stop it half-way")
+    assert run(*words) == 24
+    assert (folder.path / "stages" / "forecast.json").exists()
+    assert not (folder.path / "stages" / "processed").exists()
+    with folder.ledger() as ledger:
+        ledger.steer("running")
+    assert run(*words) == 0
+    assert account_of(folder) == ACCOUNT
+    assert rasters(tmp_path / "to") == season.rasters
+    assert (folder.path / "stages" / "account.json").stat().st_size > 100

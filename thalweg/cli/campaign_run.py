@@ -32,7 +32,12 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on",
         metavar="ENGINE",
-        help="here, processes[:N], slurm, drmaa or drmaa-single; default: what the site file says",
+        help="here, processes[:N], slurm, drmaa, drmaa-single, or jobs:PROFILE for Snakemake jobs; default: the site's",
+    )
+    parser.add_argument(
+        "--workflow",
+        action="store_true",
+        help="run all stages (check, process, publish, report) as a Snakemake workflow",
     )
     parser.add_argument(
         "--simulate", type=Path, metavar="FILE", help="stand-in science, drawn from this file"
@@ -54,6 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     folder = open_folder(arguments.campaign)
     site = folder.site()
     engine = arguments.on or site.engine
+    if arguments.workflow:
+        from thalweg.slurm.workflow import run_workflow
+
+        return run_workflow(folder.path, engine)
     with sole_controller(folder), folder.ledger() as ledger:
         dispatcher = dispatcher_for(folder, site, engine)
         try:
@@ -71,7 +80,7 @@ def dispatcher_for(folder: CampaignFolder, site: Site, engine: str) -> Dispatche
     Where DRMAA's library needs room that only a new process can give it, this process is started anew.
     """
     from thalweg.settings import restart_with
-    from thalweg.slurm.drmaa_session import TUNABLE, NoRoomForLibrary
+    from thalweg.slurm.drmaa_session import PRELOAD, NoRoomForLibrary
     from thalweg.slurm.engines import open_dispatcher
     from thalweg.slurm.options import Options
     from thalweg.worker.supervisor import work
@@ -87,7 +96,7 @@ def dispatcher_for(folder: CampaignFolder, site: Site, engine: str) -> Dispatche
             at_once,
         )
     except NoRoomForLibrary:
-        restart_with(*TUNABLE)
+        restart_with(*PRELOAD)
         raise
 
 

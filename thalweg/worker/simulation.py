@@ -70,6 +70,8 @@ class Manner:
     """Wall time of a unit, s."""
     memory_mb: Draw = Draw()
     """Memory that a unit needs, MB: where its job has less, it ends as `memory`."""
+    allocates: bool = False
+    """True where that memory is really taken, so that the system has to refuse it."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Class of failure, ``no-data``, ``crash``, ``killed`` or ``hang`` to the share of units that end so."""
 
@@ -138,8 +140,9 @@ class Simulator:
         manner = self._stand_in.of(unit.chain)
         own, tile = self._random(unit.id), self._random(granule.tile)
         needed = manner.memory_mb(own, tile)
+        taken = b"1" * int(needed * 1e6) if manner.allocates else b""
         time.sleep(manner.seconds(own, tile))
-        if needed > self._batch.resources.memory_mb:
+        if not taken and needed > self._batch.resources.memory_mb:
             raise OutOfMemory(f"{needed:.0f} MB needed")
         ending = self._ending(unit, manner, own)
         if ending in DEATHS:
