@@ -11,7 +11,7 @@ from thalweg.cli.report import print_table
 
 if TYPE_CHECKING:
     from thalweg.chain import Chain
-    from thalweg.inputs import Input, Model
+    from thalweg.inputs import Input
     from thalweg.parameters import Parameter
 
 
@@ -122,7 +122,8 @@ def _print(chain: Chain) -> None:
 
 def _input(declared: Input) -> dict[str, Any]:
     kind = type(declared).__name__.lower()
-    step = None if isinstance(declared, Model) else declared.step
+    # A model is read once, before all steps.
+    step = getattr(declared, "step", None)
     return {"name": declared.name, "kind": kind, "required": declared.required, "step": step}
 
 
