@@ -548,3 +548,32 @@ def test_slurp_changes_defaults_but_not_choices() -> None:
     )
     assert slurp.n_trees == 30 and not slurp.certain_land_gate
     assert slurp.features == ("blue", "green", "red", "nir", "ndvi", "ndwi")
+
+
+# --- products of other formats --------------------------------------------------------------------------------------
+
+
+def landsat_lake(folder: Path, lake: Lake) -> Path:
+    """The scene as a product of Landsat Collection 2: reflectance x 36363.6 + 7272.7, bits of QA_PIXEL."""
+    home = products.make_landsat(folder, files=())
+    for number, band in enumerate(lake.bands, start=2):
+        stored = np.floor((band / 10000 + 0.2) / 2.75e-05 + 0.5).astype(np.uint16)
+        write_plane(home / f"{home.name}_SR_B{number}.TIF", stored, crs="EPSG:32631", nodata=0)
+    clouds = np.where(lake.mask == 2, 8, 64).astype(np.uint16)
+    write_plane(home / f"{home.name}_QA_PIXEL.TIF", clouds, crs="EPSG:32631")
+    write_plane(home / f"{home.name}_QA_RADSAT.TIF", np.zeros(OLD.shape, np.uint16), crs="EPSG:32631")
+    return home
+
+
+@pytest.mark.parametrize("detector", ["cluster", "dswx"])
+def test_landsat_gives_the_water_of_the_same_reflectances(tmp_path: Path, detector: str) -> None:
+    """One step of its numbers is a quarter of a count: rounding gives back the counts that they were made of."""
+    lake = without(country(), "gsw_occurrence", "hand")
+    granule = landsat_lake(tmp_path / "in", lake)
+    (ending,) = thalweg.run(granule, "water", to=tmp_path / "out", detector=detector)
+    stack = run_lake(tmp_path / "stack", lake, crs="EPSG:32631", detector=detector)
+    for name in ("WATER", "PROB", "REASON"):
+        np.testing.assert_array_equal(layer(ending, name), layer(stack, name), err_msg=name)
+    assert ending.product is not None and "_T198030_20240115T103040_" in ending.product.name
+    assert set(np.unique(layer(ending, "SOURCE"))) == {0, 4}
+    assert (layer(ending, "REASON")[lake.mask == 2] == BIT["cloud"]).all()

@@ -130,6 +130,28 @@ def test_dswx_layers_are_equal(shared: Path, tmp_path: Path, variant: str, strip
     assert differing == dict.fromkeys(expected, 0)
 
 
+def test_dswx_as_a_detector_says_what_its_product_says(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "conformance" / "water" / "dswx"
+    with np.load(folder / "expected_default.npz") as file:
+        wtr = file["WTR"]
+    (ending,) = thalweg.run(
+        folder / "inputs",
+        "water",
+        to=tmp_path / "out",
+        static=folder / "inputs",
+        detector="dswx",
+        dswx_land=True,
+        dswx_shad=True,
+        **RAW,
+    )
+    found, reason = layer(ending, "WATER"), layer(ending, "REASON")
+    np.testing.assert_array_equal(found, np.where(wtr >= 252, 255, wtr == 1))
+    assert ((reason[wtr == 252] & 8) != 0).all()
+    assert ((reason[wtr == 253] & (2 | 4 | 16)) != 0).all()
+    assert (reason[wtr == 255] == 1).all()
+    assert set(np.unique(layer(ending, "SOURCE"))) == {0, 8}
+
+
 def test_wofs_sample_is_equal(shared: Path, tmp_path: Path) -> None:
     with np.load(shared / "conformance" / "water" / "wofs" / "sample_pair.npz") as file:
         bands, fmask, expected, compare = (

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.chain import Chain
 from thalweg.cli.report import print_table
-from thalweg.inputs import Model
 from thalweg.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -147,7 +146,8 @@ def _sentence(facts: dict[str, Any]) -> str:
 
 def _input(declared: Input) -> dict[str, Any]:
     kind = type(declared).__name__.lower()
-    step = None if isinstance(declared, Model) else declared.step
+    # A model is read once, before all steps.
+    step = getattr(declared, "step", None)
     return {"name": declared.name, "kind": kind, "required": declared.required, "step": step}
 
 
