@@ -38,6 +38,8 @@ from thalweg.static import checksum
 from thalweg.synthesis import Daily, Synthesis
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from thalweg.chain import Names
     from thalweg.cube import CubeWriter
     from thalweg.grid import Grid
