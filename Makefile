@@ -44,6 +44,7 @@ bench-%: $(TEST) ## side-by-side timings, such as make bench-snow
 
 schemas: $(TEST) ## write the generated schemas again
 	$(BIN)/thalweg chain schemas --to configs/chains
+	$(BIN)/thalweg campaign schemas --to docs/reference
 
 wheel: $(TEST) ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -35,4 +35,6 @@ def rows_of(function: Callable[..., float], arguments: int) -> Callable[..., Non
         *given, out = bands_and_coefficients_and_out
         loop(*given, out)
 
+    # Whoever wants to know what is computed finds it here.
+    vars(rows)["formula"] = getattr(function, "py_func", function)
     return rows

@@ -94,20 +94,6 @@ class Estimate:
     """Shares of the components, as rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inversion:
-    """Light in the water of a batch (`transparency`)."""
-
-    seen: Numbers
-    """Reflectance below the surface and u, of four bands each."""
-    inverted: Numbers
-    """Absorption and backscattering at the reference wavelength, and slope."""
-    kd: Numbers
-    """Attenuation of the four bands, m-1."""
-    band: NDArray[np.uint8]
-    """The clearest of them."""
-
-
 def compute(recipe: Recipe, batch: Batch) -> dict[str, NDArray[Any]]:
     """All wanted layers of a batch, by name, and some more; the flags end up in `batch.words`.
 
@@ -236,63 +222,40 @@ def _see_through(recipe: Recipe, batch: Batch) -> None:
     """Attenuation and Secchi depths, where the sensor has 443 nm."""
     if recipe.water is None:
         return
-    light = _invert(recipe.water, batch)
-    _settle_transparency("kd490", light.kd[1].copy(), recipe.kd490_range, recipe, batch)
-    if recipe.secchi_by_water:
-        depth = np.empty(batch.size)
-        transparency.secchi_lee(batch.rrs, light.kd, light.band, depth)
-        _settle_transparency("zsd", depth, recipe.zsd_range, recipe, batch)
-    if "zsd_jiang2019" in recipe.layers:
-        depth = np.empty(batch.size)
-        transparency.secchi_jiang(batch.rrs, light.seen, light.kd, light.band, batch.zenith, depth)
-        quality_flags.settle_range(depth, *recipe.zsd_range, recipe.keep, 0, 0, batch.words)
-        batch.layers["zsd_jiang2019"] = depth
-    _doubt_transparency(light, recipe.water, recipe, batch)
-
-
-def _invert(water: Numbers, batch: Batch) -> Inversion:
-    seen, inverted = np.empty((8, batch.size)), np.empty((3, batch.size))
-    kd, band = np.empty((4, batch.size)), np.empty(batch.size, np.uint8)
-    transparency.look_below(batch.rrs, seen)
-    transparency.invert(batch.rrs, seen, water, inverted)
-    transparency.attenuation(batch.rrs, seen, batch.zenith, water, inverted, kd)
-    transparency.clearest_band(kd, band)
-    return Inversion(seen, inverted, kd, band)
-
-
-def _settle_transparency(
-    name: str, value: Numbers, limits: tuple[float, float], recipe: Recipe, batch: Batch
-) -> None:
+    found = np.empty((5, batch.size))
+    doubts = bool(recipe.layers & {"kd490_unc", "zsd_unc"})
+    errors = recipe.kd490_error, recipe.zsd_error
+    transparency.see_through(
+        batch.rrs,
+        batch.zenith,
+        recipe.water,
+        recipe.floor,
+        recipe.relative,
+        np.array(errors),
+        doubts,
+        found,
+    )
     outside, absent = quality_flags.TRANSP_RANGE, quality_flags.TRANSP_NOVALUE
-    quality_flags.settle_range(value, *limits, recipe.keep, outside, absent, batch.words)
+    _settle_depth("kd490", found[0], found[3], recipe.kd490_range, (outside, absent), recipe, batch)
+    _settle_depth("zsd_jiang2019", found[2], None, recipe.zsd_range, (0, 0), recipe, batch)
+    if recipe.secchi_by_water:
+        _settle_depth("zsd", found[1], found[4], recipe.zsd_range, (outside, absent), recipe, batch)
+
+
+def _settle_depth(
+    name: str,
+    value: Numbers,
+    sigma: Numbers | None,
+    limits: tuple[float, float],
+    bits: tuple[int, int],
+    recipe: Recipe,
+    batch: Batch,
+) -> None:
+    quality_flags.settle_range(value, *limits, recipe.keep, *bits, batch.words)
     batch.layers[name] = value
-
-
-def _doubt_transparency(light: Inversion, water: Numbers, recipe: Recipe, batch: Batch) -> None:
-    """Uncertainties of kd490 and zsd, as far as they are wanted."""
-    bands = {"kd490": np.ones_like(light.band), "zsd": light.band}
-    wanted = [name for name in bands if f"{name}_unc" in recipe.layers]
-    if not recipe.secchi_by_water:
-        wanted = [name for name in wanted if name != "zsd"]
-    if not wanted:
-        return
-    slopes, gradient = np.empty((7, batch.size)), np.empty((4, batch.size))
-    transparency.invert_gradient(batch.rrs, light.seen, water, light.inverted, slopes)
-    for name in wanted:
-        transparency.attenuation_gradient(
-            batch.rrs, light.seen, batch.zenith, water, light.inverted, slopes, bands[name], gradient
-        )
-        if name == "zsd":
-            transparency.secchi_lee_gradient(batch.rrs, light.kd, light.band, batch.layers[name], gradient)
-        _doubt_linearly(name, gradient, recipe, batch)
-
-
-def _doubt_linearly(name: str, gradient: Numbers, recipe: Recipe, batch: Batch) -> None:
-    """Uncertainty of a layer from its derivatives by the first bands."""
-    out = np.empty(batch.size)
-    variance = _propagate(gradient, batch.whole, leading_terms(gradient.shape[0]), recipe, batch)
-    uncertainty.linear_sigma(batch.layers[name], variance, recipe.errors.get(name, 0.0), out)
-    batch.layers[f"{name}_unc"] = out
+    if sigma is not None and f"{name}_unc" in recipe.layers:
+        quality_flags.follow(value, sigma)
+        batch.layers[f"{name}_unc"] = sigma
 
 
 def _colour(recipe: Recipe, batch: Batch) -> None:
@@ -308,9 +271,11 @@ def _colour(recipe: Recipe, batch: Batch) -> None:
     colour.forel_ule(hue, table.limits, classes)
     batch.layers |= {"alpha": alpha, "hue": hue, "fui": classes}
     if "hue_unc" in recipe.layers:
-        gradient = np.empty(spectrum.shape)
+        gradient, out = np.empty(spectrum.shape), np.empty(batch.size)
         colour.hue_gradient(spectrum, table.weights, table.polynomial, *table.domain, gradient)
-        _doubt_linearly("hue", gradient, recipe, batch)
+        variance = _propagate(gradient, batch.whole, leading_terms(gradient.shape[0]), recipe, batch)
+        uncertainty.linear_sigma(hue, variance, 0.0, out)
+        batch.layers["hue_unc"] = out
 
 
 def _find_floating(recipe: Recipe, batch: Batch) -> None:

@@ -185,6 +185,13 @@ def settle_range(
         values[i] = NAN if beyond & (not keep) else value
 
 
+@kernel("void(float64[::1], float64[::1])")
+def follow(values: Numbers, others: Numbers) -> None:
+    """No other without its value."""
+    for i in range(values.size):
+        others[i] = others[i] if values[i] == values[i] else NAN
+
+
 @kernel("void(float64[::1], float64[::1], float64, float64, int64, uint32[::1])")
 def settle_domain(
     values: Numbers, variable: Numbers, lowest: float, highest: float, outside: int, words: Words
@@ -252,3 +259,47 @@ def count_bits(words: Words, counts: NDArray[np.int64]) -> None:
         for i in range(words.size):
             count += (words[i] >> shift) & np.uint32(1)
         counts[bit] += count
+
+
+@kernel("void(uint8[:, ::1], uint16[:, ::1], uint32[::1], uint32[:, ::1])")
+def mark_by_water(water: NDArray[np.uint8], reason: NDArray[np.uint16], table: Words, words: Words) -> None:
+    """Set LAND and MIXED_PIXEL by a mask of water whose pixels are as fine or finer, and why others are undecided.
+
+    `water` holds 0 land, 1 water, 255 undecided, in blocks of n x n pixels for each of `words`. All land: LAND; land
+    and water: MIXED_PIXEL; any undecided: what `table` (16 words) holds for the bits of the block's reasons, else
+    NODATA_IN.
+    """
+    times = water.shape[0] // words.shape[0] if words.shape[0] else 1
+    for i in range(words.shape[0]):
+        for j in range(words.shape[1]):
+            wet, dry, why = 0, 0, np.uint16(0)
+            for y in range(i * times, (i + 1) * times):
+                for x in range(j * times, (j + 1) * times):
+                    wet += water[y, x] == 1
+                    dry += water[y, x] == 0
+                    why |= reason[y, x] if water[y, x] > 1 else np.uint16(0)
+            words[i, j] |= _word_of_block(wet, dry, times * times, why, table)
+
+
+@kernel()
+def _word_of_block(wet: int, dry: int, size: int, why: int, table: Words) -> int:
+    if dry == size:
+        return np.uint32(LAND)
+    if wet + dry == size:
+        return np.uint32(MIXED_PIXEL) if dry else np.uint32(0)
+    found = np.uint32(0)
+    for bit in range(table.size):
+        found |= table[bit] if (np.uint32(why) >> np.uint32(bit)) & np.uint32(1) else np.uint32(0)
+    return found if found else np.uint32(NODATA_IN)
+
+
+@kernel(
+    "void(int16[::1], int64, int64, int64, uint32[::1])",
+    "void(uint16[::1], int64, int64, int64, uint32[::1])",
+    "void(int32[::1], int64, int64, int64, uint32[::1])",
+)
+def mark_from(counts: NDArray[np.int16], least: int, nodata: int, meaning: int, words: Words) -> None:
+    """Set `meaning` where a band of counts is `least` or more, and not nodata."""
+    for i in range(words.size):
+        above = (counts[i] >= least) & (counts[i] != nodata)
+        words[i] |= np.uint32(meaning) if above else np.uint32(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -219,8 +219,10 @@ class Recipe:
     """Least sigma of R per band, sr-1."""
     relative: Numbers = field(default_factory=lambda: np.full(len(BANDS), 0.05))
     """Relative sigma of R per band."""
-    errors: Mapping[str, float] = field(default_factory=dict)
-    """Own sigma of kd490, zsd and hue, in units of log10."""
+    kd490_error: float = 0.20
+    """Own sigma of kd490, in units of log10."""
+    zsd_error: float = 0.20
+    """That of the Secchi depth."""
     kd490_range: tuple[float, float] = (0.01, 20.0)
     """Range of kd490, m-1."""
     zsd_range: tuple[float, float] = (0.05, 60.0)

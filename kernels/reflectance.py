@@ -140,27 +140,6 @@ def gather_values(values: NDArray[Any], index: NDArray[np.int32], unit: float, o
         out[i] = out[i] / unit
 
 
-@kernel("void(int16[:, ::1], int64, int32[:, ::1])", "void(uint16[:, ::1], int64, int32[:, ::1])")
-def sum_2x2(fine: NDArray[Any], nodata: int, out: NDArray[np.int32]) -> None:
-    """Sum of the four pixels under each coarser one; `nodata` if any of the four is.
-
-    `fine` has twice the rows and columns of `out`. The mean is this sum decoded with four times the divisor and four
-    times the offset, which rounds nothing. `nodata` must lie outside the sums of four valid counts, or be given to
-    `gather_counts` as the `NO_SUM` that is written here.
-    """
-    for i in range(out.shape[0]):
-        upper, lower = fine[2 * i], fine[2 * i + 1]
-        for j in range(out.shape[1]):
-            a, b = np.int32(upper[2 * j]), np.int32(upper[2 * j + 1])
-            c, d = np.int32(lower[2 * j]), np.int32(lower[2 * j + 1])
-            missing = (a == nodata) | (b == nodata) | (c == nodata) | (d == nodata)
-            out[i, j] = NO_SUM if missing else a + b + c + d
-
-
-NO_SUM = -(2**31)
-"""What `sum_2x2` writes for a missing pixel: no sum of four counts reaches it."""
-
-
 def exact_decoding(scale: float, offset: float) -> tuple[int, int] | None:
     """Offset and divisor for `gather_counts`, when 1/scale and offset/scale are integers within 1e-6 relative.
 

@@ -8,6 +8,8 @@ source pixel under its centre is.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -461,8 +463,8 @@ def enlarge_bilinear(
     """A band on pixels that are `factor` times (2 or more) as fine: bilinear between centres, missing pixels left out.
 
     `source[0, 0]` is image pixel (`top`, `left`); it holds the two rows and columns around every target's centre that
-    the image has: beyond its edge the last ones repeat. `out[0, 0]` is pixel (`row`, `column`) of the fine grid. Rounded
-    half up; a target is `nodata` where the source pixel in which it lies is.
+    the image has: beyond its edge the last ones repeat. `out[0, 0]` is pixel (`row`, `column`) of the fine grid.
+    Rounded half up; a target is `nodata` where the source pixel in which it lies is.
     """
     unit = 2 * factor
     lefts, shares = _columns_between(source.shape[1], left, factor, column, out.shape[1])
@@ -488,7 +490,7 @@ def enlarge_bilinear(
 def _columns_between(
     width: int, left: int, factor: int, column: int, count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """For each target column the source column left of its centre and the one right of it, and the share of the right."""
+    """For each target column the source columns left and right of its centre, and the share of the right."""
     lefts, shares = np.empty((2, count), np.int32), np.empty(count, np.int32)
     for j in range(count):
         place = 2 * (column + j) + 1 - factor
@@ -556,3 +558,24 @@ def _blend_masked(
         lies_in = lefts[0, j] if 2 * shares[j] < unit else lefts[1, j]
         missing = own[lies_in] == nodata
         out[j] = nodata if missing else (2 * total + weight) // (2 * weight)
+
+
+@kernel("void(int16[:, ::1], int64, int32[:, ::1])", "void(uint16[:, ::1], int64, int32[:, ::1])")
+def sum_2x2(fine: NDArray[Any], nodata: int, out: NDArray[np.int32]) -> None:
+    """Sum of the four pixels under each coarser one; `nodata` if any of the four is.
+
+    `fine` has twice the rows and columns of `out`. The mean is this sum decoded with four times the divisor and four
+    times the offset, which rounds nothing. `nodata` must lie outside the sums of four valid counts, or be given to
+    `gather_counts` as the `NO_SUM` that is written here.
+    """
+    for i in range(out.shape[0]):
+        upper, lower = fine[2 * i], fine[2 * i + 1]
+        for j in range(out.shape[1]):
+            a, b = np.int32(upper[2 * j]), np.int32(upper[2 * j + 1])
+            c, d = np.int32(lower[2 * j]), np.int32(lower[2 * j + 1])
+            missing = (a == nodata) | (b == nodata) | (c == nodata) | (d == nodata)
+            out[i, j] = NO_SUM if missing else a + b + c + d
+
+
+NO_SUM = -(2**31)
+"""What `sum_2x2` writes for a missing pixel: no sum of four counts reaches it."""

@@ -1,8 +1,9 @@
 """Light in the water: absorption and backscattering by QAA, diffuse attenuation Kd (m-1) and Secchi depth (m).
 
-All formulas take R, never rho. `spectrum` holds R at 443, 490, 560 and 665 nm in its first four rows, and `water` the
-pure water's absorption (row 0) and backscattering (row 1), m-1, at these. Sources: 10.1364/AO.41.005755 (QAA, version
-6), 10.1002/jgrc.20308 (Kd), 10.1016/j.rse.2015.08.002 (Secchi depth), Jiang 2019 (its second form).
+All formulas but that of a plain ratio take R, never rho. `spectrum` holds R at 443, 490, 560 and 665 nm in its first
+four rows, and `water` the pure water's absorption (row 0) and backscattering (row 1), m-1, at these. Sources:
+10.1364/AO.41.005755 (QAA, version 6), 10.1002/jgrc.20308 (Kd), 10.1016/j.rse.2015.08.002 (Secchi depth), Jiang 2019
+(its second form).
 
 Derivatives are analytic, by the chain rule backwards from Kd, with the mode and the clearest band held: two more
 inversions for each difference would cost more, and might cross from one mode to the other.
@@ -18,12 +19,17 @@ from numpy.typing import NDArray
 from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
-from thalweg.kernels.reflectance import Numbers, Rrs
+from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
+from thalweg.kernels.uncertainty import add_variance, linear_sigma
 
-# Rows of what `look_below`, `invert` and `invert_gradient` write.
+# Rows of what `look_below`, `invert`, `invert_gradient` and `attenuation` write; the first of four where it is by band.
 BELOW, U = 0, 4
 A0, BBP0, ETA = 0, 1, 2
 A0_BY_BAND, U0_BY_R0, ETA_BY_COASTAL, ETA_BY_GREEN = 0, 4, 5, 6
+SHARE, A, FADED, KD = 0, 4, 8, 12
+
+CHUNK = 512
+"""Pixels that go through all steps while they are in the nearest caches."""
 
 RED_REFERENCE = 0.0015
 """R of red, sr-1, from which the reference wavelength is 665 nm (version 6) and not 560 nm (version 5)."""
@@ -141,18 +147,24 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
     aw3, aw4 = water[0, 2], water[0, 3]
     for i in range(spectrum.shape[1]):
         b2, b4 = seen[BELOW + 1, i], seen[BELOW + 3, i]
-        blues = seen[BELOW, i] + b2
-        part = b4 / b2
-        beside = seen[BELOW + 2, i] + 5.0 * b4 * part
-        q = ln(blues / beside) * LOG10_E
-        r4 = spectrum[3, i]
-        red = r4 >= RED_REFERENCE
-        by_log_green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
-        by_log_red = 1.14 * (inverted[A0, i] - aw4)
-        red_blues = spectrum[0, i] + spectrum[1, i]
+        red = spectrum[3, i] >= RED_REFERENCE
+        beside = seen[BELOW + 2, i] + 5.0 * b4 * b4 / b2
+        blues, red_blues = seen[BELOW, i] + b2, spectrum[0, i] + spectrum[1, i]
+        out[0, i] = red_blues if red else blues
+        out[1, i] = spectrum[3, i] if red else beside
+        out[2, i] = blues / beside
+    for i in range(spectrum.shape[1]):
+        red = spectrum[3, i] >= RED_REFERENCE
+        q = ln(out[2, i]) * LOG10_E
+        green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
+        by_log = -1.14 * (inverted[A0, i] - aw4) if red else green
         # In both modes the logarithm is of a ratio: blues over others, or red over blues.
-        by_blues = (-by_log_red if red else by_log_green) / (red_blues if red else blues)
-        by_others = (by_log_red if red else -by_log_green) / (r4 if red else beside)
+        out[0, i] = by_log / out[0, i]
+        out[1, i] = -by_log / out[1, i]
+    for i in range(spectrum.shape[1]):
+        red = spectrum[3, i] >= RED_REFERENCE
+        b2, b4 = seen[BELOW + 1, i], seen[BELOW + 3, i]
+        by_blues, by_others, part = out[0, i], out[1, i], b4 / b2
         s1, s2 = below_slope(seen[BELOW, i]), below_slope(b2)
         s3, s4 = below_slope(seen[BELOW + 2, i]), below_slope(b4)
         first, second = by_blues * s1, (by_blues - by_others * 5.0 * part * part) * s2
@@ -161,11 +173,18 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
         out[1, i] = by_blues if red else second
         out[2, i] = 0.0 if red else third
         out[3, i] = by_others if red else fourth
+    _slope_gradient(spectrum, seen, out)
+
+
+@kernel()
+def _slope_gradient(spectrum: Rrs, seen: Numbers, out: Numbers) -> None:
     for i in range(spectrum.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
-        b1, b3, b4 = seen[BELOW, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
+        b3, b4 = seen[BELOW + 2, i], seen[BELOW + 3, i]
         u3, u4 = seen[U + 2, i], seen[U + 3, i]
         out[U0_BY_R0, i] = _u_slope(b4 if red else b3, u4 if red else u3)
+    for i in range(spectrum.shape[1]):
+        b1, b3 = seen[BELOW, i], seen[BELOW + 2, i]
         over = 1.0 / b3
         t = b1 * over
         by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t) * over
@@ -181,38 +200,8 @@ def _path(zenith: float) -> float:
 
 
 @formula
-def _scatter_back(bbp0: float, eta: float, red: bool, log_green: float, log_red: float) -> float:
-    """Particles' backscattering of a band from that at the reference wavelength."""
-    return bbp0 * exp(eta * (log_red if red else log_green))
-
-
-@formula
-def _absorb(u: float, bb: float, a0: float, band: int, red: bool) -> float:
-    """Absorption of a band: what backscattering and u ask for, or what was found at the reference wavelength."""
-    derived = (1.0 - u) * bb / u
-    return a0 if (red & (band == 3)) | ((not red) & (band == 2)) else derived
-
-
-@formula
-def _attenuate(a: float, bb: float, bbw: float, zenith: float) -> float:
-    return _path(zenith) * a + 4.259 * (bb - 0.265 * bbw) * (1.0 - 0.52 * exp(-10.8 * a))
-
-
-@kernel(
-    "void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], int64, float64[:, ::1])",
-)
-def optics(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numbers, band: int, out: Numbers) -> None:
-    """Absorption and particles' backscattering of one band (0 to 3), m-1: the rows of `out`.
-
-    `inverted` comes from `invert`.
-    """
-    bbw = water[1, band]
-    log_green, log_red = _log_reference(band, False), _log_reference(band, True)
-    for i in range(out.shape[1]):
-        red = spectrum[3, i] >= RED_REFERENCE
-        particles = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red)
-        out[0, i] = _absorb(seen[U + band, i], particles + bbw, inverted[A0, i], band, red)
-        out[1, i] = particles
+def _is_reference(band: int, red: bool) -> bool:
+    return (red & (band == 3)) | ((not red) & (band == 2))
 
 
 @kernel(
@@ -221,27 +210,38 @@ def optics(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numbers, band
 def attenuation(
     spectrum: Rrs, seen: Numbers, zenith: Numbers, water: Numbers, inverted: Numbers, out: Numbers
 ) -> None:
-    """Kd of the four bands, m-1: the rows of `out`; NaN in all where none is positive.
+    """Kd of the four bands, m-1, and what it is made of: sixteen rows, four of each.
 
-    `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
+    SHARE is the particles' backscattering over that at the reference wavelength, A the absorption, FADED 0.52
+    exp(-10.8 a), KD the attenuation, which is NaN in all bands where it is positive in none. `inverted` comes from
+    `invert`; `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
     """
-    bb = np.empty(zenith.size)
     for band in range(4):
         bbw = water[1, band]
         log_green, log_red = _log_reference(band, False), _log_reference(band, True)
         for i in range(zenith.size):
             red = spectrum[3, i] >= RED_REFERENCE
-            bb[i] = _scatter_back(inverted[BBP0, i], inverted[ETA, i], red, log_green, log_red) + bbw
-            out[band, i] = _absorb(seen[U + band, i], bb[i], inverted[A0, i], band, red)
+            out[SHARE + band, i] = exp(inverted[ETA, i] * (log_red if red else log_green))
         for i in range(zenith.size):
-            out[band, i] = _attenuate(out[band, i], bb[i], bbw, zenith[i])
+            red, u = spectrum[3, i] >= RED_REFERENCE, seen[U + band, i]
+            a0, derived = (
+                inverted[A0, i],
+                (1.0 - u) * (inverted[BBP0, i] * out[SHARE + band, i] + bbw) / u,
+            )
+            out[A + band, i] = a0 if _is_reference(band, red) else derived
+        for i in range(zenith.size):
+            out[FADED + band, i] = 0.52 * exp(-10.8 * out[A + band, i])
+        for i in range(zenith.size):
+            net = inverted[BBP0, i] * out[SHARE + band, i] + (1.0 - 0.265) * bbw
+            direct = _path(zenith[i]) * out[A + band, i]
+            out[KD + band, i] = direct + 4.259 * net * (1.0 - out[FADED + band, i])
     for i in range(zenith.size):
-        a, b, c, d = out[0, i], out[1, i], out[2, i], out[3, i]
+        a, b, c, d = out[KD, i], out[KD + 1, i], out[KD + 2, i], out[KD + 3, i]
         some = (a > 0.0) | (b > 0.0) | (c > 0.0) | (d > 0.0)
-        out[0, i] = a if some else NAN
-        out[1, i] = b if some else NAN
-        out[2, i] = c if some else NAN
-        out[3, i] = d if some else NAN
+        out[KD, i] = a if some else NAN
+        out[KD + 1, i] = b if some else NAN
+        out[KD + 2, i] = c if some else NAN
+        out[KD + 3, i] = d if some else NAN
 
 
 @kernel("void(float64[:, ::1], uint8[::1])")
@@ -265,15 +265,21 @@ def _visibility(rrs: float) -> float:
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])")
-def secchi_lee(spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], out: Numbers) -> None:
+def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.uint8], out: Numbers) -> None:
     """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
     for i in range(out.size):
-        out[i] = _visibility(_of_band(spectrum, 0, band[i], i)) / (2.5 * _of_band(kd, 0, band[i], i))
+        visible = _visibility(_of_band(spectrum, 0, band[i], i))
+        out[i] = visible / (2.5 * _of_band(light, KD, band[i], i))
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[::1])")
 def secchi_jiang(
-    spectrum: Rrs, seen: Numbers, kd: Numbers, band: NDArray[np.uint8], zenith: Numbers, out: Numbers
+    spectrum: Rrs,
+    seen: Numbers,
+    light: Numbers,
+    band: NDArray[np.uint8],
+    zenith: Numbers,
+    out: Numbers,
 ) -> None:
     """As `secchi_lee`, with an upward attenuation that depends on the water and the sun. Source: Jiang 2019."""
     for i in range(out.size):
@@ -281,12 +287,12 @@ def secchi_jiang(
         slant = math.sqrt(1.0 - sine * sine * (1.0 / WATER_INDEX_SQUARED))
         upward = 1.04 * math.sqrt(1.0 + 5.4 * _of_band(seen, U, band[i], i)) * slant
         visible = _visibility(_of_band(spectrum, 0, band[i], i))
-        out[i] = visible / ((1.0 + upward) * _of_band(kd, 0, band[i], i))
+        out[i] = visible / ((1.0 + upward) * _of_band(light, KD, band[i], i))
 
 
 @kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], "
-    "uint8[::1], float64[:, ::1])"
+    "float64[:, ::1], uint8[::1], float64[:, ::1])"
 )
 def attenuation_gradient(
     spectrum: Rrs,
@@ -295,61 +301,191 @@ def attenuation_gradient(
     water: Numbers,
     inverted: Numbers,
     slopes: Numbers,
+    light: Numbers,
     band: NDArray[np.uint8],
     out: Numbers,
 ) -> None:
     """Derivatives by the four R of Kd of each pixel's `band`: the rows of `out`.
 
-    `slopes` comes from `invert_gradient`. The mode is held.
+    `slopes` comes from `invert_gradient`, `light` from `attenuation`. The mode is held.
     """
+    through = np.empty((5, zenith.size))
+    _through_band(spectrum, seen, zenith, water, inverted, light, band, through)
+    _through_reference(spectrum, seen, inverted, light, band, through)
+    _reach_bands(spectrum, slopes, band, through, out)
+
+
+# Derivatives of Kd on the way back to the bands: by u of the band, by backscattering of the band, by a0, by u0 and by
+# the slope; the second is used up on the way.
+BY_OWN, BY_BB, BY_A0, BY_U0, BY_ETA = 0, 1, 2, 3, 4
+
+
+@kernel()
+def _through_band(
+    spectrum: Rrs,
+    seen: Numbers,
+    zenith: Numbers,
+    water: Numbers,
+    inverted: Numbers,
+    light: Numbers,
+    band: NDArray[np.uint8],
+    out: Numbers,
+) -> None:
+    """By absorption, backscattering and u of the band; absorption itself comes from the other two, or is a0."""
     bbw1, bbw2, bbw3, bbw4 = water[1, 0], water[1, 1], water[1, 2], water[1, 3]
     for i in range(zenith.size):
         m = band[i]
-        red = spectrum[3, i] >= RED_REFERENCE
-        log = _log_reference(m, red)
-        share = exp(inverted[ETA, i] * log)
-        particles, bbw = inverted[BBP0, i] * share, _chosen(m, bbw1, bbw2, bbw3, bbw4)
-        bb, u = particles + bbw, _of_band(seen, U, m, i)
-        reference = (red & (m == 3)) | ((not red) & (m == 2))
-        free = (1.0 - u) / u
-        a0, derived = inverted[A0, i], free * bb
-        a = a0 if reference else derived
-        # By a and bb of the band, then, through them, by what the inversion gave at the reference wavelength.
-        faded = 0.52 * exp(-10.8 * a)
+        reference = _is_reference(m, spectrum[3, i] >= RED_REFERENCE)
+        bbw, u = _chosen(m, bbw1, bbw2, bbw3, bbw4), _of_band(seen, U, m, i)
+        bb = inverted[BBP0, i] * _of_band(light, SHARE, m, i) + bbw
+        faded, over = _of_band(light, FADED, m, i), 1.0 / u
         by_a = _path(zenith[i]) + 4.259 * 10.8 * (bb - 0.265 * bbw) * faded
-        through_a, through_u = by_a * free, -by_a * bb / (u * u)
-        by_bb = 4.259 * (1.0 - faded) + (0.0 if reference else through_a)
-        by_u = 0.0 if reference else through_u
+        through_a, through_u = by_a * (over - 1.0), -by_a * bb * over * over
+        out[BY_BB, i] = 4.259 * (1.0 - faded) + (0.0 if reference else through_a)
+        out[BY_A0, i] = by_a if reference else 0.0
+        out[BY_OWN, i] = 0.0 if reference else through_u
+    for i in range(zenith.size):
+        below, u = _of_band(seen, BELOW, band[i], i), _of_band(seen, U, band[i], i)
+        out[BY_OWN, i] = out[BY_OWN, i] * _u_slope(below, u)
+
+
+@kernel()
+def _through_reference(
+    spectrum: Rrs,
+    seen: Numbers,
+    inverted: Numbers,
+    light: Numbers,
+    band: NDArray[np.uint8],
+    out: Numbers,
+) -> None:
+    """Backscattering of the band comes from that at the reference wavelength, and this from a0 and u0."""
+    for i in range(band.size):
+        red, share = spectrum[3, i] >= RED_REFERENCE, _of_band(light, SHARE, band[i], i)
         u3, u4 = seen[U + 2, i], seen[U + 3, i]
         u0 = u4 if red else u3
-        by_bbp0, by_eta = by_bb * share, by_bb * particles * log
         over = 1.0 / (1.0 - u0)
-        by_a0 = by_bbp0 * u0 * over + (by_a if reference else 0.0)
-        by_u0 = by_bbp0 * a0 * over * over
-        # By the four R: through a0, the slope, u0 and u of the band.
-        own = by_u * _u_slope(_of_band(seen, BELOW, m, i), u)
-        at_reference = by_u0 * slopes[U0_BY_R0, i]
-        out[0, i] = by_a0 * slopes[0, i] + by_eta * slopes[ETA_BY_COASTAL, i] + (own if m == 0 else 0.0)
+        by_bbp0 = out[BY_BB, i] * share
+        out[BY_A0, i] += by_bbp0 * u0 * over
+        out[BY_U0, i] = by_bbp0 * inverted[A0, i] * over * over
+        out[BY_ETA, i] = by_bbp0 * inverted[BBP0, i] * _log_reference(band[i], red)
+
+
+@kernel()
+def _reach_bands(
+    spectrum: Rrs, slopes: Numbers, band: NDArray[np.uint8], through: Numbers, out: Numbers
+) -> None:
+    for i in range(band.size):
+        by_a0, by_eta = through[BY_A0, i], through[BY_ETA, i]
+        own, at_reference = through[BY_OWN, i], through[BY_U0, i] * slopes[U0_BY_R0, i]
+        m, red = band[i], spectrum[3, i] >= RED_REFERENCE
+        first = by_a0 * slopes[0, i] + by_eta * slopes[ETA_BY_COASTAL, i]
+        third = by_a0 * slopes[2, i] + by_eta * slopes[ETA_BY_GREEN, i]
+        out[0, i] = first + (own if m == 0 else 0.0)
         out[1, i] = by_a0 * slopes[1, i] + (own if m == 1 else 0.0)
-        third = by_a0 * slopes[2, i] + by_eta * slopes[ETA_BY_GREEN, i] + (own if m == 2 else 0.0)
-        out[2, i] = third + (0.0 if red else at_reference)
+        out[2, i] = third + (own if m == 2 else 0.0) + (0.0 if red else at_reference)
         out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[:, ::1])")
 def secchi_lee_gradient(
-    spectrum: Rrs, kd: Numbers, band: NDArray[np.uint8], depth: Numbers, gradient: Numbers
+    spectrum: Rrs, light: Numbers, band: NDArray[np.uint8], depth: Numbers, gradient: Numbers
 ) -> None:
     """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
     for i in range(depth.size):
         m = band[i]
-        over = 1.0 / _of_band(kd, 0, m, i)
+        over = 1.0 / _of_band(light, KD, m, i)
         by_kd = -depth[i] * over
         own = over / ((TARGET - _of_band(spectrum, 0, m, i)) * 2.5)
         gradient[0, i] = by_kd * gradient[0, i] - (own if m == 0 else 0.0)
         gradient[1, i] = by_kd * gradient[1, i] - (own if m == 1 else 0.0)
         gradient[2, i] = by_kd * gradient[2, i] - (own if m == 2 else 0.0)
         gradient[3, i] = by_kd * gradient[3, i] - (own if m == 3 else 0.0)
+
+
+# Rows of what `see_through` writes.
+KD490, LEE, JIANG, KD490_SIGMA, LEE_SIGMA = 0, 1, 2, 3, 4
+
+
+@kernel(
+    "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], boolean, "
+    "float64[:, ::1])"
+)
+def see_through(
+    rrs: Rrs,
+    zenith: Numbers,
+    water: Numbers,
+    floor: Numbers,
+    relative: Numbers,
+    errors: Numbers,
+    doubts: bool,
+    out: Numbers,
+) -> None:
+    """Kd at 490 nm (m-1), the Secchi depths of Lee 2015 and Jiang 2019 (m) and, if `doubts`, sigmas of the first two.
+
+    These are the five rows of `out`. Sigmas are linear, from `floor` and `relative` of each band (`uncertainty`) and
+    `errors`, the algorithms' own sigmas of kd490 and depth in units of log10.
+    """
+    spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((3, CHUNK))
+    light, slopes, sun = np.empty((16, CHUNK)), np.empty((7, CHUNK)), np.full(CHUNK, NAN)
+    band, found = np.empty(CHUNK, np.uint8), np.empty((5, CHUNK))
+    for start in range(0, zenith.size, CHUNK):
+        size = min(CHUNK, zenith.size - start)
+        # What the chunk before left behind the last pixel does no harm.
+        for row in range(4):
+            spectrum[row, :size] = rrs[row, start : start + size]
+        sun[:size] = zenith[start : start + size]
+        look_below(spectrum, seen)
+        invert(spectrum, seen, water, inverted)
+        attenuation(spectrum, seen, sun, water, inverted, light)
+        clearest_band(light[KD:], band)
+        found[KD490] = light[KD + 1]
+        secchi_lee(spectrum, light, band, found[LEE])
+        secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
+        if doubts:
+            invert_gradient(spectrum, seen, water, inverted, slopes)
+            _doubt(spectrum, seen, sun, water, inverted, slopes, light, band, floor, relative, errors, found)
+        for row in range(5):
+            out[row, start : start + size] = found[row, :size]
+
+
+@kernel()
+def _doubt(
+    spectrum: Rrs,
+    seen: Numbers,
+    zenith: Numbers,
+    water: Numbers,
+    inverted: Numbers,
+    slopes: Numbers,
+    light: Numbers,
+    band: NDArray[np.uint8],
+    floor: Numbers,
+    relative: Numbers,
+    errors: Numbers,
+    found: Numbers,
+) -> None:
+    """Sigmas of kd490 and of the Secchi depth of Lee."""
+    gradient, at_490 = np.empty((4, CHUNK)), np.ones(CHUNK, np.uint8)
+    attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, at_490, gradient)
+    _add_up(gradient, spectrum, floor, relative, found[KD490], errors[0], found[KD490_SIGMA])
+    attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, band, gradient)
+    secchi_lee_gradient(spectrum, light, band, found[LEE], gradient)
+    _add_up(gradient, spectrum, floor, relative, found[LEE], errors[1], found[LEE_SIGMA])
+
+
+@kernel()
+def _add_up(
+    gradient: Numbers,
+    spectrum: Rrs,
+    floor: Numbers,
+    relative: Numbers,
+    value: Numbers,
+    error: float,
+    out: Numbers,
+) -> None:
+    out[:] = 0.0
+    for row in range(4):
+        add_variance(gradient[row], spectrum[row], floor[row], relative[row], out)
+    linear_sigma(value, out, error, out)
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
@@ -364,8 +500,8 @@ def attenuation_difference(blue: Rrs, red: Rrs, factor: float, slope: float, out
 
 @kernel("void(float64[::1], float64[::1], " + 6 * "float64, " + "float64[::1])")
 def attenuation_ratio(
-    blue: Rrs,
-    green: Rrs,
+    blue: Reflectance,
+    green: Reflectance,
     least: float,
     c0: float,
     c1: float,

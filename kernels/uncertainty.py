@@ -53,7 +53,7 @@ def propagate(
             total[:] = 0.0
         _add_term(weights[terms[1, j]], gradients[terms[0, j]], factors[j], total)
         if j == last or band != terms[2, j + 1]:
-            _add_square(total, rrs[band], floor[band], relative[band], out)
+            add_variance(total, rrs[band], floor[band], relative[band], out)
 
 
 @kernel()
@@ -63,12 +63,13 @@ def _add_term(weight: Numbers, gradient: Numbers, factor: float, total: Numbers)
         total[i] += part if weight[i] != 0.0 else 0.0
 
 
-@kernel()
-def _add_square(total: Numbers, rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
+@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+def add_variance(slope: Numbers, rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
+    """Add what one band contributes, given the derivative by it; nothing where that is 0."""
     for i in range(out.size):
         sigma = relative * abs(rrs[i])
-        part = total[i] * (floor if sigma < floor else sigma)
-        out[i] += part * part if total[i] != 0.0 else 0.0
+        part = slope[i] * (floor if sigma < floor else sigma)
+        out[i] += part * part if slope[i] != 0.0 else 0.0
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64[::1])")

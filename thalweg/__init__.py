@@ -1,7 +1,7 @@
 """Snow, surface water and water quality from Sentinel-2 and its sister missions, on one tile or ten thousand.
 
 A scientist's whole vocabulary is here: `chain`, `Band`, `Mask`, `Static` and `Layer` to declare an algorithm, `run` and
-`open_granule` to use one.
+`open_granule` to use one, `measure_lakes` to sum up what it made.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from thalweg.series import Counting, Series, Tally
 from thalweg.synthesis import Synthesis, synthesis
 
 if TYPE_CHECKING:
+    from thalweg.lakes import measure_lakes
     from thalweg.processing import run
     from thalweg.readers import open_granule
 
@@ -37,13 +38,14 @@ __all__ = [
     "Tally",
     "Within",
     "chain",
+    "measure_lakes",
     "open_granule",
     "run",
     "synthesis",
 ]
 
 # Compilers and raster libraries take a second to load: only those who use them wait for them.
-_LAZY = {"run": "thalweg.processing", "open_granule": "thalweg.readers"}
+_LAZY = {"run": "thalweg.processing", "open_granule": "thalweg.readers", "measure_lakes": "thalweg.lakes"}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,18 @@ class Clock:
         return time.perf_counter() - self.wall
 
 
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """The campaign that a run belongs to, and what it planned."""
+
+    campaign: str
+    """Name of the campaign."""
+    token: str
+    """Token of the attempt."""
+    planned: Mapping[str, str]
+    """Chain to the identity that its unit has in the plan."""
+
+
 def provenance_of(
     unit: str,
     chain: Declaration,
@@ -46,8 +58,13 @@ def provenance_of(
     statics: tuple[InputFile, ...],
     settings: Settings,
     clock: Clock,
+    cpu: float | None = None,
+    commission: Commission | None = None,
 ) -> Provenance:
-    """How, where and when a product was made, its rasters being complete now."""
+    """How, where and when a product was made, its rasters being complete now.
+
+    `cpu` is its CPU time, seconds; None: all that the process has used since the clock began.
+    """
     return Provenance(
         unit_id=unit,
         chain=chain.name,
@@ -61,9 +78,11 @@ def provenance_of(
         facility=settings.facility,
         started=clock.started,
         finished=datetime.now(UTC),
-        cpu_seconds=cpu_seconds() - clock.cpu,
+        cpu_seconds=cpu_seconds() - clock.cpu if cpu is None else cpu,
         wall_seconds=clock.seconds,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        token=commission.token if commission else None,
+        campaign=commission.campaign if commission else None,
     )
 
 

@@ -55,6 +55,8 @@ class Conclusion:
     """Layers to be given as polygons too: name to the field that holds the value."""
     empty: bool = False
     """True for a product without one valid pixel, which a conformance profile writes all the same."""
+    models: Mapping[str, Arrays] = field(default_factory=dict)
+    """Role to arrays that the product is to carry as ``<role>.npz``, ready to be installed as a `Model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,17 @@ class Declaration:
         values = self.parameters.resolve(given)
         return values, self.parameters.built(values)
 
-    def layer(self, name: str) -> Layer:
+    def outputs_for(self, parameters: Any) -> tuple[Layer, ...]:
+        """Every layer that it can give with these parameters."""
+        return self.outputs
+
+    def layer(self, name: str, parameters: Any) -> Layer:
         """The declared layer of that name."""
-        for layer in self.outputs:
+        outputs = self.outputs_for(parameters)
+        for layer in outputs:
             if layer.name == name:
                 return layer
-        known = ", ".join(layer.name for layer in self.outputs)
+        known = ", ".join(layer.name for layer in outputs)
         raise BadParameters(
             f"chain {self.name!r} gave back the layer {name!r}, which it does not declare: {known}"
         )
@@ -145,11 +152,18 @@ class Chain(Declaration):
     gate: Sequence[str] | Callable[[Any], Sequence[str]] = ()
     """Mask meanings that make a pixel unusable: a granule without any other pixel ends as `no data` before a band is
     read."""
+    layers: Callable[[Any], Sequence[Layer]] | None = None
+    """Layers with given parameters, where these decide how a layer is stored or add some; None: always `outputs`."""
+    extended: Callable[[Chain, str, Mapping[str, Any]], Chain] | None = None
+    """Takes up what a user's file declares (its path, its names to values) and gives back the chain with it; None: the
+    chain takes nothing up."""
     names: Callable[[Granule, Any, str, frozenset[str]], Names] | None = None
     """Product and file names from granule, parameters, software version and the names of the inputs that are there;
     None: ``<chain>_<tile>_<time>``."""
     levels: tuple[str, ...] = ("L2A",)
     """Processing levels that the chain accepts."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """What its specification calls two errors of its inputs: `missing` ones, and those whose `grid` does not fit."""
 
     def __call__(self, scene: Scene, *arguments: Any, **keywords: Any) -> Any:
         """What the function itself gives back: a chain is called like the function that it was made of."""
@@ -172,6 +186,10 @@ class Chain(Declaration):
         if self.names is not None:
             return self.names(granule, parameters, version, available)
         return Names(f"{self.name}_{granule.tile}_{granule.sensed:%Y%m%dT%H%M%S}")
+
+    def outputs_for(self, parameters: Any) -> tuple[Layer, ...]:
+        """Every layer that the chain can give with these parameters."""
+        return self.outputs if self.layers is None else tuple(self.layers(parameters))
 
     def call(self, step: Callable[..., Any], scene: Scene | Tileful, parameters: Any) -> Any:
         """Run a step with the parameters in the form that it declares: one object, or keywords."""

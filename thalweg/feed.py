@@ -16,14 +16,19 @@ import numpy as np
 
 from thalweg.decoding import to_dn4
 from thalweg.inputs import NO_DATA, Band
-from thalweg.kernels.resample import enlarge_bilinear, reduce_cubic, reduce_cubic_2
+from thalweg.kernels.resample import NO_SUM, enlarge_bilinear, reduce_cubic, reduce_cubic_2, sum_2x2
 from thalweg.opened import OpenRaster, RowStream
+from thalweg.raster import Packing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thalweg.granule import BandFile
     from thalweg.grid import Grid
+
+
+_IMPOSSIBLE = 2**40
+"""A number that no pixel holds."""
 
 
 class Feed(Protocol):
@@ -77,6 +82,8 @@ class MaskSource(NamedTuple):
     """Pixels of the chain's grid, across, in one of the mask."""
     reduce: int = 1
     """Pixels of the mask, across, in one of the chain's grid."""
+    rules: tuple[tuple[int, int], ...] = ()
+    """Of codes too wide for a table: bits that must be set, and the bit that they mean."""
 
 
 def ratio(fine: Grid, coarse: Grid) -> int | None:
@@ -101,6 +108,7 @@ class BandFeed:
         self.name = band.name
         self._band, self._file, self._opened = band, file, opened
         self._factor, self._halo = factor, halo
+        self._packing = packing_of(opened, factor)
         self._rows, self._columns = part.grid.shape
         # A cubic reduction reaches one and a half target pixels beyond the target's own source pixels.
         self._reach = (3 * factor + 1) // 2 if factor > 1 and band.reduce == "cubic" else 0
@@ -116,15 +124,22 @@ class BandFeed:
         values = decoded(self._band, self._file, self._opened, stored)
         if factor > 1:
             values = self._reduce(values, top, start, stop)
-        nodata = np.nan if values.dtype.kind == "f" else NO_DATA
-        return pad_halo(values, nodata, first, last, self._halo, self._rows)
+        return pad_halo(values, self._beyond(values), first, last, self._halo, self._rows)
 
     def close(self) -> None:
         """As in `Feed`."""
         self._opened.close()
 
+    def _beyond(self, values: NDArray[Any]) -> float:
+        """What lies beyond the tile."""
+        if values.dtype.kind == "f":
+            return np.nan
+        return NO_DATA if self._band.encoding != "exact" else (self._packing.nodata or 0)
+
     def _reduce(self, values: NDArray[Any], top: int, start: int, stop: int) -> NDArray[Any]:
         factor = self._factor
+        if self._band.encoding == "exact" and values.dtype.kind != "f":
+            return sum_blocks(values, factor, self._opened.nodata)
         if self._band.reduce == "mean":
             return reduce_mean(values, factor)
         if self._band.reduce == "nearest":
@@ -215,8 +230,19 @@ def _codes(name: str, source: MaskSource, part: Part, halo: int) -> CodeFeed:
 
 def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[Any]:
     factor = source.reduce
-    bits: NDArray[Any] = source.table[codes.rows(start * factor, stop * factor)]
+    bits = _looked_up(codes.rows(start * factor, stop * factor), source)
     return bits if factor == 1 else reduce(or_, _phases(bits, factor))
+
+
+def _looked_up(codes: NDArray[Any], source: MaskSource) -> NDArray[Any]:
+    if codes.dtype.itemsize <= 2:
+        looked_up: NDArray[Any] = source.table[codes]
+        return looked_up
+    kind = source.table.dtype.type
+    found = np.zeros(codes.shape, kind)
+    for bits, bit in source.rules:
+        found |= ((codes & bits) == bits).astype(kind) << kind(bit)
+    return found
 
 
 class CodeFeed:
@@ -280,6 +306,43 @@ class FinerFeed:
         self._codes.close()
 
 
+class PartialFeed:
+    """A layer that covers only a part of the chain's grid, as a box of the user makes it: nodata is around it."""
+
+    def __init__(
+        self, name: str, opened: OpenRaster, part: Part, times: int, halo: int, nodata: float
+    ) -> None:
+        """`times` as in `FinerFeed`."""
+        self.name = name
+        self._times, self._halo, self._nodata = times, halo * times, nodata
+        fine = part.finer(times)
+        self._columns = fine.grid.shape[1]
+        row, column = map(round, fine.grid.offset_of(opened.grid))
+        self._first, self._left = max(row, 0), max(column, 0)
+        self._last = min(row + opened.grid.shape[0], fine.grid.shape[0])
+        right = min(column + opened.grid.shape[1], self._columns)
+        shape = (max(self._last - self._first, 0), max(right - self._left, 0))
+        place = (self._first - row, self._left - column)
+        covered = Part(opened.grid, *place, opened.grid.window(*place, shape))
+        self._codes = CodeFeed(name, opened, covered, 1, overlap=2 * self._halo) if all(shape) else None
+        self._covered_columns, self._dtype = shape[1], opened.dtype
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `FinerFeed`."""
+        top, bottom, halo = first * self._times - self._halo, last * self._times + self._halo, self._halo
+        out = np.full((bottom - top, self._columns + 2 * halo), self._nodata, self._dtype)
+        start, stop = max(top, self._first), min(bottom, self._last)
+        if self._codes and start < stop:
+            columns = slice(halo + self._left, halo + self._left + self._covered_columns)
+            out[start - top : stop - top, columns] = self._codes.rows(start - self._first, stop - self._first)
+        return out
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        if self._codes:
+            self._codes.close()
+
+
 class ArrayFeed:
     """An input that is held whole: a warped or a buffered static layer."""
 
@@ -301,12 +364,33 @@ class ArrayFeed:
 
 def decoded(band: Band, file: BandFile, opened: OpenRaster, stored: NDArray[Any]) -> NDArray[Any]:
     """Stored numbers of a band in the encoding that its declaration asks for."""
+    if band.encoding == "exact":
+        return stored
     if band.encoding == "stored":
         return _as_int16(stored)
     nodata = opened.nodata if band.nodata is None else band.nodata
     if band.encoding == "dn4":
         return to_dn4(stored, file.raster, nodata)
     return (to_counts if band.encoding == "counts" else to_reflectance)(stored, file, nodata)
+
+
+def packing_of(opened: OpenRaster, factor: int = 1) -> Packing:
+    """How exact numbers decode that are sums of `factor` x `factor` pixels; floats come as their mean."""
+    raster, is_sum = opened.raster, factor > 1 and not opened.dtype.startswith("float")
+    nodata = NO_SUM if is_sum else opened.nodata
+    return Packing(raster.scale, raster.offset, nodata, factor * factor if is_sum else 1)
+
+
+def sum_blocks(values: NDArray[Any], factor: int, nodata: float | None) -> NDArray[np.int32]:
+    """Sums of blocks of `factor` x `factor` integers; `NO_SUM` where any of them is nodata."""
+    missing = _IMPOSSIBLE if nodata is None else int(nodata)
+    if factor == 2 and values.dtype in (np.int16, np.uint16):
+        out = np.empty((values.shape[0] // 2, values.shape[1] // 2), np.int32)
+        sum_2x2(values, missing, out)
+        return out
+    wide = values.astype(np.int64)
+    gone = reduce(or_, (phase == missing for phase in _phases(wide, factor)))
+    return np.where(gone, NO_SUM, sum(_phases(wide, factor))).astype(np.int32)
 
 
 def to_counts(stored: NDArray[Any], file: BandFile, nodata: float | None) -> NDArray[np.int16]:

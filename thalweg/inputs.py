@@ -9,11 +9,12 @@ from thalweg.bands import ROLES
 from thalweg.errors import BadParameters
 from thalweg.masks import MEANINGS
 
-Encoding = Literal["reflectance", "counts", "stored", "dn4"]
+Encoding = Literal["reflectance", "counts", "stored", "dn4", "exact"]
 """`reflectance`: float32, NaN where nodata. `counts`: int16, reflectance x quantification (10000, or 1000 where the
 product has that), offset of the product applied, -10000 where nodata. `stored`: int16 as in the file, nothing applied;
 a reduction takes -10000 for nodata, whatever the product says. `dn4`: int16, reflectance x 10000 of every product,
-rounded half up in exact arithmetic and clipped to [-2000, 32767], -10000 where nodata."""
+rounded half up in exact arithmetic and clipped to [-2000, 32767], -10000 where nodata. `exact`: the stored numbers in
+the file's own type, to be decoded as `scene.packings` says; a mean of finer pixels comes as their sum, an int32."""
 
 Step = Literal["sample", "survey", "apply"]
 """The passes of a chain over its strips: chains without a sample and a survey have only `apply`."""
@@ -23,6 +24,9 @@ Steps = Step | Literal["both"] | tuple[Step, ...]
 
 NO_DATA = -10000
 """Nodata of the encoding `counts`."""
+
+FIELDS = ("sun_zenith", "sun_glint")
+"""Quantities that a product may give for each pixel beside its bands: degrees, and reflectance of the sun's glint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Band:
     """When it is read; `both` in a chain with a survey costs a second decode."""
     enlarge: Literal["bilinear", "nearest"] | None = None
     """How a coarser band comes to the chain's grid; None: it is refused."""
+    halo: bool = True
+    """False where the band is wanted without the neighbours that the chain's halo gives to others."""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -94,7 +100,7 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """The product's own codes of the first mask that carries a meaning, unchanged, uint8 or uint16."""
+    """The product's own codes of the first mask that carries a meaning, unchanged, in the type of the file."""
 
     name: str
     """Attribute of the scene that holds the codes."""
@@ -143,10 +149,68 @@ class Static:
         return self.role
 
 
-Input = Band | Mask | Codes | Static
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A quantity that a product gives for each pixel beside its bands, as exact numbers without a halo."""
+
+    name: str
+    """One of `FIELDS`, and the attribute of the scene that holds it."""
+    required: bool = False
+    """False where the chain can do without."""
+    step: Steps = "both"
+    """When it is read."""
+
+    def __post_init__(self) -> None:
+        if self.name not in FIELDS:
+            raise BadParameters(f"unknown field {self.name!r}; fields: {', '.join(FIELDS)}")
 
 
-def is_read_in(declared: Input, step: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Layers of another chain's product of the same acquisition: made in the same job, or there already.
+
+    They arrive unchanged on the grid of that product, as `attribute` names them: where it is finer than the chain's
+    grid by a whole factor, a strip (halo included) brings that many times its rows and columns.
+    """
+
+    chain: str
+    """Name of the other chain."""
+    layers: tuple[str, ...]
+    """Its layers."""
+    required: bool = True
+    """False where the chain can do without."""
+    step: Steps = "both"
+    """When they are read."""
+
+    @property
+    def name(self) -> str:
+        """What the chain's available inputs call it: the chain."""
+        return self.chain
+
+    def attribute(self, layer: str) -> str:
+        """Attribute of the scene that holds a layer."""
+        return f"{self.chain}_{layer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Named arrays that an operator installs beside the static layers, such as a trained model."""
+
+    role: str
+    """File name without suffix, such as ``forest_model`` for ``forest_model.npz``."""
+    required: bool = True
+    """False where the chain can do without."""
+
+    @property
+    def name(self) -> str:
+        """Key of its arrays in `Tileful.models`."""
+        return self.role
+
+
+Input = Band | Mask | Codes | Static | Field | Upstream | Model
+
+
+def is_read_in(declared: Band | Mask | Codes | Static | Field | Upstream, step: str) -> bool:
     """True where a pass of the chain reads an input."""
     if declared.step == "both":
         return step in ("survey", "apply")

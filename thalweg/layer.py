@@ -46,6 +46,8 @@ class Layer:
     """Unpacked value = stored value x scale + offset."""
     offset: float = 0.0
     """See `scale`."""
+    transform: Literal["log10"] | None = None
+    """`log10`: what scale and offset give is the logarithm of the value, and stored 0 means the value 0."""
     classes: tuple[Class, ...] = ()
     """Names of single values; a layer may mix classes with a range of numbers."""
     bits: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 A chain asks for meanings (`cloud_shadow`, `snow`), never for codes; the reader says which codes of which file have
 which meaning. Sources of the legends: CLM and MG2 the MUSCATE product format description (theia-land.fr) and LIS;
-SCL the Sen2Cor product definition; MAJA native CLD the MAJA product format; Fmask the HLS 2.0 user guide
-(lpdaac.usgs.gov); QA_PIXEL and QA_RADSAT the Landsat 8-9 Collection 2 Level 2 science product guide (LSDS-1619).
+SCL the Sen2Cor product definition; GRS github.com/Tristanovsk/grs;
+MAJA native CLD the MAJA product format; Fmask the HLS 2.0 user guide (lpdaac.usgs.gov);
+QA_PIXEL and QA_RADSAT the Landsat 8-9 Collection 2 Level 2 science product guide (LSDS-1619).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ MEANINGS = (
     "dilated_cloud",
     "cloud_shadow",
     "adjacent",
+    "projected_shadow",
     "topographic_shadow",
     "hidden",
     "dark",
@@ -42,6 +44,7 @@ MEANINGS = (
 )
 """Every meaning that a reader may declare.
 
+`projected_shadow` is a cloud's shadow as the geophysical mask says it, where the cloud mask has shadows of its own.
 `any_cloud` is every code that the product counts as cloud or its shadow, `marked` every code but 0 of the file that
 holds the clouds.
 """
@@ -119,12 +122,14 @@ CLM = {
     "thin_cloud": _bits(16),
     "cloud_shadow": _bits(32, 64),
     "high_cloud": _bits(128),
+    "adjacent": _values(*(code for code in range(1, 256) if not code & 0b1110_0010)),
 }
 """Cloud mask of MUSCATE products (``CLM_R2``, ``CLM_XS``)."""
 
 MG2 = {
     "water": _bits(1),
     "snow": _bits(4),
+    "projected_shadow": _bits(8),
     "topographic_shadow": _bits(16),
     "hidden": _bits(32),
     "sun_low": _bits(64),
@@ -138,12 +143,23 @@ EDG = {"nodata": Codes(nonzero=True)}
 SAT = {"saturated": Codes(nonzero=True)}
 """Saturation mask of MUSCATE products: a bit per band of its group."""
 
+GRS = {
+    "nodata": _bits(1),
+    "cloud": _bits(1 << 1, 1 << 2, 1 << 10, 1 << 13),
+    "water": _bits(1 << 3),
+    "high_cloud": _bits(1 << 5, 1 << 6, 1 << 12),
+    "cloud_shadow": _bits(1 << 14),
+    "snow": _bits(1 << 15),
+}
+"""Flags of GRS (32-bit)."""
+
 CLD = {
     "marked": Codes(nonzero=True),
     "any_cloud": Codes(nonzero=True),
     "cloud": _bits(2),
     "cloud_shadow": _bits(4, 8),
     "high_cloud": _bits(128),
+    "adjacent": _values(*(code for code in range(1, 256) if not code & 0b1000_1110)),
 }
 """Cloud mask of native MAJA products (``CLD_R2.DBL.TIF``)."""
 

@@ -35,10 +35,17 @@ def dated_sets(chain: str) -> dict[date, Traversable]:
 def newest_set(chain: str) -> tuple[str, dict[str, Any]]:
     """Name and parameters of a chain's newest dated set; no name and no parameters where it has none."""
     sets = dated_sets(chain)
-    if not sets:
-        return "", {}
-    day, file = list(sets.items())[-1]
-    return f"{chain}/{day}", dict(_parse(file.read_text("utf-8"), f"{chain}/{day}.yaml").get(chain) or {})
+    return dated_set(chain, list(sets)[-1]) if sets else ("", {})
+
+
+def dated_set(chain: str, day: date) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of the set of a chain that bears a date; BadParameters where there is none."""
+    sets = dated_sets(chain)
+    if day not in sets:
+        known = ", ".join(map(str, sets)) or "none"
+        raise BadParameters(f"chain {chain!r} has no parameter set of {day}. Known: {known}.")
+    name = f"{chain}/{day}"
+    return name, dict(_parse(sets[day].read_text("utf-8"), f"{name}.yaml").get(chain) or {})
 
 
 def gather(

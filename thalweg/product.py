@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thalweg.cog import Codec, CogWriter
 from thalweg.item import Asset
 from thalweg.polygons import write_polygons
@@ -20,7 +22,7 @@ from thalweg.static import checksum
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thalweg.chain import Conclusion, Names
+    from thalweg.chain import Arrays, Conclusion, Names
     from thalweg.grid import Grid
     from thalweg.layer import Layer
 
@@ -83,6 +85,7 @@ class ProductWriter:
         written.append(self._quicklook(main))
         written += [self._polygons(layer, field) for layer, field in conclusion.polygons.items()]
         written += [self._document(name, text) for name, text in conclusion.documents.items()]
+        written += [self._model(role, arrays) for role, arrays in conclusion.models.items()]
         return written
 
     def abandon(self) -> None:
@@ -120,6 +123,11 @@ class ProductWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
         return Written(path.stem.lower(), path, path.name, ("metadata",))
+
+    def _model(self, role: str, arrays: Arrays) -> Written:
+        path = self._folder / f"{role}.npz"
+        np.savez(path, **dict(arrays), allow_pickle=False)
+        return Written(role, path, f"Model {role}", ("metadata",))
 
 
 def measure(path: Path) -> tuple[int, str]:

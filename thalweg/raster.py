@@ -39,6 +39,20 @@ class Raster:
 
 
 @dataclass(frozen=True, slots=True)
+class Packing:
+    """How the numbers of an exact input decode: value = stored number / pixels x scale + offset."""
+
+    scale: float = 1.0
+    """Factor from stored number to value."""
+    offset: float = 0.0
+    """Added after scaling."""
+    nodata: float | None = None
+    """Number that means nodata, None where there is none or NaN says it."""
+    pixels: int = 1
+    """How many pixels were added up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reflectance:
     """How a product stores reflectance: what turns a stored integer into counts of a fixed quantification."""
 

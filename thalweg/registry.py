@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from thalweg.chain import Declaration
+from thalweg.chain import Chain, Declaration
 from thalweg.errors import BadParameters
 from thalweg.parameters import suggest
 
@@ -47,11 +47,33 @@ def find_chain(name: str) -> Declaration:
         module, _, attribute = name.rpartition(":")
         return _chain_in(_import(module), attribute, name)
     seen = []
-    for listing in _offered():
+    for listing in _offered(first=name):
         if listing.name == name:
             return _loaded(listing)
         seen.append(listing.name)
     raise BadParameters(f"no chain {name!r}. {suggest(name, seen)}")
+
+
+def find_granule_chain(name: str) -> Chain:
+    """As `find_chain`, of a chain whose unit is a granule; BadParameters for a synthesis."""
+    chain = find_chain(name)
+    if not isinstance(chain, Chain):
+        raise BadParameters(
+            f"chain {name!r} makes products of tiles and periods, of other products, and a chain of granules is wanted",
+            advice="Run it on the products: thalweg run DESTINATION --chain NAME --period PERIOD.",
+        )
+    return chain
+
+
+def take_up(chains: list[Declaration], path: str) -> list[Declaration]:
+    """The chains with what a user's file declares, where they take such up; BadParameters where none does."""
+    if not any(isinstance(chain, Chain) and chain.extended for chain in chains):
+        raise BadParameters(f"{path}: none of the chains of this run takes up algorithms")
+    names = vars(_import(path))
+    return [
+        chain.extended(chain, path, names) if isinstance(chain, Chain) and chain.extended else chain
+        for chain in chains
+    ]
 
 
 def list_chains() -> list[Listing]:
@@ -59,9 +81,9 @@ def list_chains() -> list[Listing]:
     return list(_offered())
 
 
-def _offered() -> Iterator[Listing]:
+def _offered(first: str = "") -> Iterator[Listing]:
     """One after the other, built-in ones first: no plug-in can take the name of one, or cost those who use one."""
-    yield from _built_in()
+    yield from _built_in(first)
     yield from map(_listed, entry_points(group=GROUP))
 
 
@@ -71,9 +93,11 @@ def _loaded(listing: Listing) -> Declaration:
     return listing.chain
 
 
-def _built_in() -> Iterator[Listing]:
+def _built_in(first: str) -> Iterator[Listing]:
+    """The module called `first` comes first, so that whoever asks for one chain does not import all of them."""
     package = importlib.import_module("thalweg.chains")
-    for module in pkgutil.iter_modules(package.__path__):
+    modules = pkgutil.iter_modules(package.__path__)
+    for module in sorted(modules, key=lambda module: (module.name != first, module.name)):
         name = f"{package.__name__}.{module.name}"
         try:
             loaded = importlib.import_module(name)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thalweg.granule import Granule
     from thalweg.grid import Grid
+    from thalweg.raster import Packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Scene:
     """Name of a static layer, or of codes, to the stored number that means nodata."""
     available: frozenset[str] = frozenset()
     """Names of all inputs that are there, in whichever step they are read."""
+    packings: Mapping[str, Packing] = field(default_factory=dict)
+    """Name of an exact band, or of a field, to how it decodes."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,3 +111,11 @@ class Tileful:
     """What the step before gave back: the sample for learn, the model for settle, its own result for conclude."""
     corner: tuple[int, int] = (0, 0)
     """As in `Scene`."""
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """As in `Scene`."""
+    packings: Mapping[str, Packing] = field(default_factory=dict)
+    """As in `Scene`."""
+    upstream: Mapping[str, str] = field(default_factory=dict)
+    """Name of another chain to the unit whose product is read."""
+    models: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role of a model to its arrays by name."""

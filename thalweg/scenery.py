@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil, floor, isfinite
@@ -12,7 +12,7 @@ import numpy as np
 from rasterio.errors import CRSError, RasterioError
 
 from thalweg.bands import PIXELS
-from thalweg.errors import BadInput, BadParameters, UsageError
+from thalweg.errors import BadInput, BadParameters, MissingInput, UsageError
 from thalweg.feed import (
     ArrayFeed,
     BandFeed,
@@ -23,17 +23,20 @@ from thalweg.feed import (
     MaskFeed,
     MaskSource,
     Part,
+    PartialFeed,
+    packing_of,
     ratio,
 )
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
-from thalweg.inputs import Band, Codes, Input, Mask, Static, is_read_in
+from thalweg.inputs import Band, Codes, Field, Input, Mask, Model, Static, Upstream, is_read_in
 from thalweg.opened import OpenRaster, open_raster
-from thalweg.raster import Raster
+from thalweg.raster import Packing, Raster
 from thalweg.scene import WholeLayer
-from thalweg.static import StaticLayers, is_vector, open_static, read_whole
+from thalweg.static import MODELS, StaticLayers, is_vector, open_static, read_model, read_whole
 from thalweg.tile import Tile
+from thalweg.upstream import Find, Produced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 
 _CODES = ("uint8", "uint16", "int16", "int8")
+_WIDE_CODES = ("int32", "uint32")
 
 
 @dataclass
@@ -66,10 +70,18 @@ class Scenery:
     """Name to declaration and opened mask files."""
     codes: dict[str, tuple[Codes, OpenRaster, int]] = field(default_factory=dict)
     """Name to declaration, opened mask file and enlargement factor."""
+    fields: dict[str, tuple[Field, OpenRaster]] = field(default_factory=dict)
+    """Name to declaration and opened raster of a quantity beside the bands."""
+    upstreams: dict[str, tuple[Upstream, dict[str, tuple[OpenRaster, int]]]] = field(default_factory=dict)
+    """Chain to declaration, and to opened raster and how much finer it is of each of its layers."""
+    produced: dict[str, Produced] = field(default_factory=dict)
+    """Chain to the product of it that is read."""
     statics: dict[str, tuple[Static, OpenRaster | WholeLayer, Part]] = field(default_factory=dict)
     """Role to declaration, layer and the part of it that is processed."""
     whole: dict[str, WholeLayer] = field(default_factory=dict)
     """Static layers that are held whole."""
+    models: dict[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role to the arrays of a model."""
     static_files: dict[str, Path] = field(default_factory=dict)
     """Role to file, for identity and provenance."""
     tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -87,28 +99,74 @@ class Scenery:
     @property
     def available(self) -> frozenset[str]:
         """Names of all inputs that are there."""
-        return frozenset((*self.bands, *self.masks, *self.codes, *self.statics))
+        return frozenset(
+            (
+                *self.bands,
+                *self.masks,
+                *self.codes,
+                *self.statics,
+                *self.fields,
+                *self.upstreams,
+                *self.models,
+            )
+        )
+
+    @property
+    def packings(self) -> dict[str, Packing]:
+        """Name of an exact band, or of a field, to how it decodes."""
+        bands = {
+            name: packing_of(opened, max(factor, 1))
+            for name, (band, _, opened, factor) in self.bands.items()
+            if band.encoding == "exact"
+        }
+        return {**bands, **{name: packing_of(opened) for name, (_, opened) in self.fields.items()}}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Products of other chains that are read, for the identity of the unit."""
+        return {f"product:{chain}": produced.unit for chain, produced in self.produced.items()}
 
     @property
     def finest(self) -> int:
         """The largest reduction factor of a band."""
         return max((factor for *_, factor in self.bands.values()), default=1)
 
+    @property
+    def rasters(self) -> list[OpenRaster]:
+        """Every opened file that is read strip by strip."""
+        return [*(opened for _, _, opened, _ in self.bands.values()), *self._others]
+
+    @property
+    def _others(self) -> list[OpenRaster]:
+        layers = [layer for _, layer, _ in self.statics.values() if isinstance(layer, OpenRaster)]
+        masks = [source.opened for _, sources in self.masks.values() for source in sources]
+        codes = [opened for _, opened, _ in self.codes.values()]
+        fields = [opened for _, opened in self.fields.values()]
+        made = [opened for _, found in self.upstreams.values() for opened, _ in found.values()]
+        return [*masks, *codes, *fields, *made, *layers]
+
+    def band_rasters(self, step: str) -> dict[str, Raster]:
+        """Name of each band that a step reads to its raster."""
+        return {
+            name: opened.raster for name, (band, _, opened, _) in self.bands.items() if is_read_in(band, step)
+        }
+
     def open(self, raster: OpenRaster) -> OpenRaster:
         """Close the raster with this scenery."""
         self._stack.callback(raster.close)
         return raster
 
-    def feeds(self, step: str) -> list[Feed]:
-        """Feeds of the inputs that a step reads."""
+    def feeds(self, step: str, without: Container[str] = ()) -> list[Feed]:
+        """Feeds of the inputs that a step reads, but for the bands `without`."""
         halo, part = self.halo, self.part
-        feeds: list[Feed] = []
-        for band, file, opened, factor in self.bands.values():
-            if is_read_in(band, step):
-                if factor < 0:
-                    feeds.append(CoarseBandFeed(band, file, opened, part, -factor, halo))
-                else:
-                    feeds.append(BandFeed(band, file, opened, part, factor, halo))
+        names = [name for name in self.band_rasters(step) if name not in without]
+        feeds: list[Feed] = [self.band_feed(name) for name in names]
+        for quantity, opened in self.fields.values():
+            if is_read_in(quantity, step):
+                feeds.append(CodeFeed(quantity.name, opened, part, 1))
+        for upstream, layers in self.upstreams.values():
+            if is_read_in(upstream, step):
+                feeds += self._upstream_feeds(upstream, layers)
         for mask, sources in self.masks.values():
             if is_read_in(mask, step):
                 feeds.append(MaskFeed(mask.name, sources, part, halo))
@@ -119,6 +177,31 @@ class Scenery:
             if is_read_in(static, step):
                 feeds.append(self._static_feed(static, layer, place))
         return feeds
+
+    def band_feed(self, name: str) -> Feed:
+        """Feed of a band."""
+        band, file, opened, factor = self.bands[name]
+        around = self.halo if band.halo else 0
+        if factor < 0:
+            return CoarseBandFeed(band, file, opened, self.part, -factor, around)
+        return BandFeed(band, file, opened, self.part, factor, around)
+
+    def leave(self, bands: Iterable[str]) -> None:
+        """Share no more decoded rows of these bands, nor of whatever is no band, with other chains."""
+        for opened in (*(self.bands[name][2] for name in bands), *self._others):
+            opened.leave()
+
+    def _upstream_feeds(
+        self, upstream: Upstream, layers: dict[str, tuple[OpenRaster, int]]
+    ) -> Iterable[Feed]:
+        for layer, (opened, times) in layers.items():
+            name, nodata = upstream.attribute(layer), opened.nodata or 0
+            if not self.part.whole.finer(times).equals(opened.grid):
+                yield PartialFeed(name, opened, self.part, times, self.halo, nodata)
+            elif times > 1:
+                yield FinerFeed(name, opened, self.part, times, self.halo, nodata)
+            else:
+                yield CodeFeed(name, opened, self.part, 1, self.halo, nodata=nodata)
 
     def gate_feed(self, meanings: Iterable[str]) -> MaskFeed | None:
         """A feed of the mask meanings that make a pixel unusable, or None where the product knows none of them."""
@@ -166,7 +249,7 @@ class Scenery:
         return BadInput(
             f"{opened.path} lies on {opened.grid.describe()}, but {reference} and the chain's grid on "
             f"{self.part.whole.describe()}: {why}",
-            id=f"{self.chain.name.upper()}-GRID-{number}",
+            id=self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-{number}"),
         )
 
     def _add_mask(self, mask: Mask) -> None:
@@ -175,18 +258,19 @@ class Scenery:
             self.masks[mask.name] = (mask, sources)
         elif mask.required:
             first = next(meaning for group in mask.groups for meaning in group)
-            raise self.granule.missing(first, self.chain.name)
+            raise self.granule.missing(first, self.chain.name, self.chain.codes.get("missing"))
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
         if files:
-            _, opened, enlarge, reduce = self._fitting([file for file in files if file.kind == files[0].kind])
+            same = [file for file in files if file.kind == files[0].kind]
+            _, opened, enlarge, reduce = self._fitting(same)
             if reduce > 1:
                 raise self._disagree(opened, "02", "it is finer, and codes cannot be joined")
             self.codes[codes.name] = (codes, opened, enlarge)
             self.nodata[codes.name] = opened.nodata
         elif codes.required:
-            raise self.granule.missing(codes.meaning, self.chain.name)
+            raise self.granule.missing(codes.meaning, self.chain.name, self.chain.codes.get("missing"))
 
     def _mask_sources(self, groups: tuple[tuple[str, ...], ...]) -> list[MaskSource]:
         masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
@@ -194,8 +278,9 @@ class Scenery:
         kinds = {mask.kind: None for meaning in meanings for mask in masks if meaning in mask.legend}
         sources = []
         for kind in kinds:
-            file, opened, *factors = self._fitting([mask for mask in masks if mask.kind == kind])
-            sources.append(MaskSource(opened, _table(file, groups, opened), *factors))
+            file, opened, enlarge, reduce = self._fitting([mask for mask in masks if mask.kind == kind])
+            rules = _rules(file, groups) if opened.dtype in _WIDE_CODES else ()
+            sources.append(MaskSource(opened, _table(file, groups, opened), enlarge, reduce, rules))
         return sources
 
     def _fitting(self, files: Sequence[MaskFile]) -> tuple[MaskFile, OpenRaster, int, int]:
@@ -206,8 +291,9 @@ class Scenery:
         fitting = []
         for file in files:
             opened = self.open(open_raster(file.raster))
-            if opened.dtype not in _CODES:
-                raise BadInput(f"{opened.path}: a mask of type {opened.dtype}; codes are {', '.join(_CODES)}")
+            if opened.dtype not in _CODES + _WIDE_CODES:
+                known = ", ".join(_CODES + _WIDE_CODES)
+                raise BadInput(f"{opened.path}: a mask of type {opened.dtype}; codes are {known}")
             factors = _factors(opened.grid, self.part.whole)
             if factors:
                 fitting.append((file, opened, *factors))
@@ -218,11 +304,51 @@ class Scenery:
             raise self._disagree(opened, "01", "the mask does not fit the bands")
         return min(fitting, key=lambda fit: fit[2:])
 
+    def _add_field(self, quantity: Field) -> None:
+        raster = self.granule.fields.get(quantity.name)
+        if raster is None:
+            if quantity.required:
+                raise self.granule.missing(quantity.name, self.chain.name)
+            return
+        opened = self.open(open_raster(raster))
+        if not opened.grid.equals(self.part.whole):
+            raise self._disagree(opened, "01", f"the product's {quantity.name} does not fit the bands")
+        self.fields[quantity.name] = (quantity, opened)
+
+    def _add_upstream(self, upstream: Upstream, find: Find | None) -> None:
+        produced = find(upstream.chain, self.granule) if find else None
+        if produced is None:
+            if upstream.required:
+                raise MissingInput(
+                    f"{self.granule.path}: chain {self.chain.name!r} needs the product of chain {upstream.chain!r} "
+                    "of this granule, and there is none: run that chain first, or in the same job"
+                )
+            return
+        layers = {}
+        for layer in upstream.layers:
+            if layer not in produced.layers:
+                raise BadInput(
+                    f"{produced.product}: has no layer {layer!r}; it has: {', '.join(produced.layers)}"
+                )
+            opened = self.open(open_raster(produced.layers[layer]))
+            times = ratio(opened.grid, self.part.whole)
+            if times is None or not self._fits(opened.grid, times):
+                raise self._disagree(opened, "01", f"the product of chain {upstream.chain!r} does not fit")
+            layers[layer] = (opened, times)
+        self.upstreams[upstream.name] = (upstream, layers)
+        self.produced[upstream.chain] = produced
+
+    def _fits(self, grid: Grid, times: int) -> bool:
+        """True where a product lies on the chain's grid, or on a part of it where only a part is processed."""
+        fine = self.part.whole.finer(times)
+        is_part = self.part.grid is not self.part.whole and fine.is_aligned(grid) and fine.contains(grid)
+        return fine.equals(grid) or is_part
+
     def _add_static(self, static: Static, layers: StaticLayers, tile: str) -> None:
         path = layers.find(static.role, tile)
         if path is None:
             if static.required:
-                raise layers.missing(static.role, tile, self.chain.name)
+                raise layers.missing(static.role, tile, self.chain.name, id=self.chain.codes.get("missing"))
             return
         layer, place = self._open_static(static, path)
         self.nodata[static.role] = layer.nodata
@@ -240,6 +366,16 @@ class Scenery:
         self.statics[static.role] = (static, layer, place)
         self.static_files[static.role] = path
 
+    def _add_model(self, model: Model, layers: StaticLayers, tile: str) -> None:
+        path = layers.find(model.role, tile, MODELS)
+        if path is not None:
+            self.models[model.role] = read_model(path)
+            self.static_files[model.role] = path
+        elif model.required:
+            raise layers.missing(
+                model.role, tile, self.chain.name, MODELS[0], self.chain.codes.get("missing")
+            )
+
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
         """The layer and the part of it that is processed: all of it where it holds just the user's box."""
         part, times = self.part, static.finer
@@ -248,15 +384,24 @@ class Scenery:
             opened.close()
             if opened.grid.equals(part.grid.finer(times)):
                 part = Part(part.grid, 0, 0, part.grid)
-        return open_static(static, path, part.whole.finer(times), self.chain.name), part
+        code = self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-01")
+        return open_static(static, path, part.whole.finer(times), code), part
 
 
 def open_scenery(
-    chain: Chain, granule: Granule, parameters: Any, layers: StaticLayers, box: Bounds | None = None
+    chain: Chain,
+    granule: Granule,
+    parameters: Any,
+    layers: StaticLayers,
+    box: Bounds | None = None,
+    find: Find | None = None,
+    *,
+    bands_only: bool = False,
 ) -> Scenery:
-    """Open every input of a chain, find its working grid and check that all agree.
+    """Open every input of a chain, or its bands only, find its working grid and check that all agree.
 
-    `box` is west, south, east, north in degrees. Raises MissingInput for a missing role, BadInput for files that
+    `box` is west, south, east, north in degrees; `find` gives products of other chains.
+    Raises MissingInput for a missing role, BadInput for files that
     contradict each other or their tile, UsageError for a box beside the granule.
     """
     inputs = chain.inputs_for(parameters, granule)
@@ -271,8 +416,8 @@ def open_scenery(
         _check_sizes(granule, bands)
         for band, file, opened in _reference_first(bands, grid):
             scenery._add_band(band, file, opened)
-        for declared in inputs:
-            _add(scenery, declared, layers)
+        for declared in () if bands_only else inputs:
+            _add(scenery, declared, layers, find)
     except BaseException:
         scenery.__exit__()
         raise
@@ -304,17 +449,19 @@ def _open_bands(
     chain: Chain, granule: Granule, inputs: tuple[Input, ...], stack: ExitStack
 ) -> list[tuple[Band, BandFile, OpenRaster]]:
     wanted = [declared for declared in inputs if isinstance(declared, Band)]
+    files = [granule.band(band.role, band.correction, band.resolution) for band in wanted]
+    lacking = [band.role for band, file in zip(wanted, files, strict=True) if file is None and band.required]
+    code = chain.codes.get("missing")
+    if lacking:
+        raise granule.missing(lacking, chain.name, code)
     bands = []
-    for band in wanted:
-        file = granule.band(band.role, band.correction, band.resolution)
+    for band, file in zip(wanted, files, strict=True):
         if file is not None:
             opened = open_raster(file.raster)
             stack.callback(opened.close)
             bands.append((band, file, opened))
-        elif band.required:
-            raise granule.missing(band.role, chain.name)
     if not bands:
-        raise granule.missing(" or ".join(band.role for band in wanted), chain.name)
+        raise granule.missing(" or ".join(band.role for band in wanted), chain.name, code)
     return bands
 
 
@@ -324,13 +471,19 @@ def _reference_first(
     return sorted(bands, key=lambda entry: entry[2].grid != grid)
 
 
-def _add(scenery: Scenery, declared: Input, layers: StaticLayers) -> None:
+def _add(scenery: Scenery, declared: Input, layers: StaticLayers, find: Find | None) -> None:
     if isinstance(declared, Mask):
         scenery._add_mask(declared)
     elif isinstance(declared, Codes):
         scenery._add_codes(declared)
     elif isinstance(declared, Static):
         scenery._add_static(declared, layers, scenery.granule.tile)
+    elif isinstance(declared, Field):
+        scenery._add_field(declared)
+    elif isinstance(declared, Upstream):
+        scenery._add_upstream(declared, find)
+    elif isinstance(declared, Model):
+        scenery._add_model(declared, layers, scenery.granule.tile)
 
 
 def _check_level(chain: Chain, granule: Granule) -> None:
@@ -434,11 +587,22 @@ def _factors(mask: Grid, work: Grid) -> tuple[int, int] | None:
     return (1, reduce) if reduce is not None and work.finer(reduce).equals(mask) else None
 
 
+def _rules(file: MaskFile, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[int, int], ...]:
+    """Bits of a wide code, all of which must be set, and the bit that they mean; wide codes are bit fields."""
+    return tuple(
+        (bits, bit)
+        for bit, group in enumerate(groups)
+        for meaning in group
+        if meaning in file.legend
+        for bits in file.legend[meaning].bits
+    )
+
+
 def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRaster) -> NDArray[Any]:
     size = 256 if opened.dtype in ("uint8", "int8") else 65536
-    table = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
+    table: NDArray[Any] = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
     for bit, group in enumerate(groups):
         for meaning in group:
             if meaning in file.legend:
-                table |= file.legend[meaning].table(size).astype(table.dtype) << table.dtype.type(bit)
+                table |= np.where(file.legend[meaning].table(size), 1 << bit, 0).astype(table.dtype)
     return table

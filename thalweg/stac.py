@@ -74,6 +74,8 @@ def _band(layer: Layer) -> dict[str, Any]:
         band["unit"] = layer.units
     if (layer.scale, layer.offset) != (1.0, 0.0):
         band["raster:scale"], band["raster:offset"] = layer.scale, layer.offset
+    if layer.transform:
+        band["thalweg:transform"] = layer.transform
     return band
 
 

@@ -398,7 +398,10 @@ class _Unit:
             cube.writer.close()
 
     def _stored(self, layers: Mapping[str, Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
-        return ((self.chain.layer(name), np.asarray(rows)) for name, rows in layers.items())
+        return (
+            (self.chain.layer(name, self.assignment.parameters), np.asarray(rows))
+            for name, rows in layers.items()
+        )
 
     def _finish(
         self, contents: Contents, plan: _Plan, writer: ProductWriter, folder: Path, pool: Executor

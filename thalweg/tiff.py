@@ -238,6 +238,8 @@ def _crs_keys(grid: Grid) -> tuple[int, int]:
 
 def _names(layer: Layer) -> dict[str, str]:
     classes = {f"CLASS_{one.value}": one.name for one in layer.classes}
+    if layer.transform:
+        classes["transform"] = layer.transform
     return classes | {f"BIT_{number}": name for number, name in enumerate(layer.bits)}
 
 

@@ -97,3 +97,16 @@ def _beside(target: int, factor: int, size: int) -> list[tuple[int, Fraction]]:
     before = math.floor(centre)
     share = centre - before
     return [(max(before, 0), 1 - share), (min(before + 1, size - 1), share)]
+
+
+def sum_2x2(fine: Array, nodata: int, missing: int) -> Array:
+    """Sums of blocks of four pixels, `missing` where one is nodata."""
+    rows, columns = len(fine) // 2, len(fine[0]) // 2
+    return np.array(
+        [[_sum_of(fine, 2 * i, 2 * j, nodata, missing) for j in range(columns)] for i in range(rows)]
+    )
+
+
+def _sum_of(fine: Array, row: int, column: int, nodata: int, missing: int) -> int:
+    block = [int(fine[row + i][column + j]) for i in range(2) for j in range(2)]
+    return missing if nodata in block else sum(block)

@@ -186,3 +186,10 @@ def test_a_flat_band_stays_flat_where_it_is_enlarged(value: int, factor: int) ->
     found = enlarge_strips(image, factor, 2, 0, 4 * factor)
     assert set(found[factor:].ravel().tolist()) == {value}
     assert (found[:factor, :factor] == NODATA).all()
+
+
+@given(images(COUNTS, 2, 6), st.sampled_from([NODATA, 0, 2**40]))
+def test_sums_of_four_equal_the_plain_ones(image: np.ndarray, nodata: int) -> None:
+    out = np.empty((image.shape[0] // 2, image.shape[1] // 2), np.int32)
+    resample.sum_2x2(image, nodata, out)
+    np.testing.assert_array_equal(out, naive.sum_2x2(image, nodata, resample.NO_SUM))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.chain import Chain
 from thalweg.cli.report import print_table
+from thalweg.inputs import Model
 from thalweg.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def _sentence(facts: dict[str, Any]) -> str:
 
 def _input(declared: Input) -> dict[str, Any]:
     kind = type(declared).__name__.lower()
-    return {"name": declared.name, "kind": kind, "required": declared.required, "step": declared.step}
+    step = None if isinstance(declared, Model) else declared.step
+    return {"name": declared.name, "kind": kind, "required": declared.required, "step": step}
 
 
 def _input_row(entry: dict[str, Any]) -> tuple[str, str, str]:

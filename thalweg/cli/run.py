@@ -54,6 +54,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--without", action="append", default=[], metavar="ROLE", help="static layer to leave out; repeatable"
     )
     parser.add_argument(
+        "--product",
+        action="append",
+        default=[],
+        metavar="CHAIN=DIR",
+        help="product of another chain to read, such as water=DIR; else the destination is searched; repeatable",
+    )
+    parser.add_argument(
+        "--algorithms",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="declarations of your own that a chain takes up, such as algorithms of quality; repeatable",
+    )
+    parser.add_argument(
         "--parameters", type=Path, metavar="FILE", help="YAML: one section of parameters a chain"
     )
     parser.add_argument(
@@ -94,7 +108,9 @@ def execute(arguments: argparse.Namespace) -> int:
             bbox=arguments.bbox,
             codec=arguments.codec,
             strip_rows=arguments.strip_rows,
+            products=split_products(arguments.product),
             period=arguments.period,
+            algorithm_files=arguments.algorithms,
             report=reporter.ended,
             progress=reporter.progress,
             **parameters,
@@ -115,6 +131,15 @@ def split_static(words: list[str]) -> tuple[Path | None, dict[str, Path]]:
             f"--static: one folder of static layers, not {len(folders)}: {', '.join(map(str, folders))}"
         )
     return (folders[0] if folders else None), files
+
+
+def split_products(words: list[str]) -> dict[str, Path]:
+    """Chain to folder of ``--product``; UsageError where a word has no ``CHAIN=DIR``."""
+    parts = [word.partition("=") for word in words]
+    for chain, mark, folder in parts:
+        if not (chain and mark and folder):
+            raise UsageError(f"--product {chain!r}: expected CHAIN=DIR, such as water=products/...")
+    return {chain: Path(folder) for chain, _, folder in parts}
 
 
 def choose(words: list[str], chains: list[str]) -> dict[str, Any]:

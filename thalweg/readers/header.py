@@ -44,6 +44,35 @@ def read_scaling(source: str) -> tuple[float, float] | None:
     return _seen(source, "netCDF", _scaling)
 
 
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What a NetCDF file says about itself."""
+
+    names: tuple[str, ...]
+    """Its variables that are rasters."""
+    attributes: Mapping[str, str]
+    """Its global attributes."""
+
+
+def read_variables(path: Path) -> Variables | None:
+    """Rasters and global attributes of a NetCDF file, None as above."""
+    return _seen(str(path), "netCDF", _variables)
+
+
+def read_attributes(source: str) -> Mapping[str, str] | None:
+    """Attributes of a NetCDF variable and of its coordinates, as ``name#attribute``, None as above."""
+    return _seen(source, "netCDF", lambda dataset: dict(dataset.tags()))
+
+
+def _variables(dataset: Any) -> Variables:
+    names = tuple(name.rpartition(":")[2] for name in dataset.subdatasets)
+    prefix = "NC_GLOBAL#"
+    attributes = {
+        key.removeprefix(prefix): text for key, text in dataset.tags().items() if key.startswith(prefix)
+    }
+    return Variables(names, attributes)
+
+
 def _header(dataset: Any) -> Header:
     tags = {key.upper(): value for key, value in dataset.tags().items()}
     return Header((int(dataset.height), int(dataset.width)), dataset.crs is not None, tags)

@@ -12,16 +12,23 @@ from pathlib import Path
 
 from thalweg.errors import BadInput, BadParameters, MissingInput
 from thalweg.granule import Granule
-from thalweg.readers import hls, landsat, maja, muscate, safe
+from thalweg.readers import grs, hls, landsat, maja, muscate, safe
 from thalweg.readers.archive import Archive, is_archive, opened_archive
 from thalweg.readers.listing import Folder, Format, Store
+from thalweg.readers.netcdf import SUFFIX, read_netcdf
 from thalweg.readers.stac import find_item, read_stac
 from thalweg.readers.stack import read_stack
 
 FORMATS: tuple[Format, ...] = (safe.FORMAT, maja.FORMAT, muscate.FORMAT, hls.FORMAT, landsat.FORMAT)
 """Products that are folders, by name; the first that matches wins."""
 
-FORMS = (*(format.form for format in FORMATS), "a STAC item (.json, or its folder)", "a raster stack (.yaml)")
+FORMS = (
+    *(format.form for format in FORMATS),
+    grs.FORM,
+    "C2RCC (.nc)",
+    "a STAC item (.json, or its folder)",
+    "a raster stack (.yaml)",
+)
 """What is recognised, for messages and documentation."""
 
 Wanted = Callable[[str, str], bool]
@@ -104,6 +111,10 @@ def _open_folder(given: Path) -> Granule:
         format = _format_of(place.name)
         if format is not None:
             return format.open(place.name, given, Folder(place.parent), place.name)
+        if grs.NAME.match(place.name) and place.suffix != ".zarr":
+            return read_netcdf(grs.find_file(place), given)
+    if given.suffix == ".zarr":
+        raise BadInput(f"{given}: Zarr stores are not read; give the NetCDF file of the same product")
     loose = _loose_product(given, Folder(given))
     if loose is not None:
         name, format = loose
@@ -133,6 +144,8 @@ def _open_file(given: Path) -> Granule:
         if name is not None:
             return replace(format.open_loose(name, given.parent, Folder(given.parent)), path=given)
     suffix = given.suffix.lower()
+    if suffix == SUFFIX:
+        return read_netcdf(given)
     if suffix == ".json":
         return read_stac(given, given)
     if suffix in (".yaml", ".yml"):

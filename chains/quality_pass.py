@@ -1,0 +1,364 @@
+"""One strip of the water-quality chain: flags of all pixels, then batches of those that are worth computing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.chains import quality_sources as sources
+from thalweg.chains.quality_layers import FLAGS, Stored
+from thalweg.chains.quality_numbers import FRESNEL
+from thalweg.chains.quality_parameters import Quality
+from thalweg.chains.quality_recipe import Instrument, Menu
+from thalweg.errors import BadInput
+from thalweg.kernels import deglint, packing, pixels
+from thalweg.kernels import quality as fused
+from thalweg.kernels import quality_flags as flags
+from thalweg.kernels.recipe import BANDS
+from thalweg.kernels.reflectance import (
+    Rho,
+    Rrs,
+    exact_decoding,
+    gather_counts,
+    gather_scaled,
+    gather_values,
+)
+from thalweg.kernels.transparency import GREATEST_ZENITH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thalweg.raster import Packing
+    from thalweg.scene import Scene
+
+HIGH_SWIR = 0.2
+"""Reflectance at 2190 nm above which a pixel is no water."""
+
+USUAL_ZENITH = 30.0
+"""Zenith angle of the sun where a product says nothing, degrees."""
+
+_SWIR = ("B11", "B12")
+_COUNTS = ("int16", "uint16", "int32")
+_NONE = -(2**40)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done to every strip of a granule."""
+
+    menu: Menu
+    """What is computed and written."""
+    instrument: Instrument
+    """Sensor and bands."""
+    masked: int
+    """Flags of pixels that are not computed."""
+    water: str
+    """Where land comes from: file, product, surfwater, flags or none."""
+    zenith: float
+    """Zenith angle of the sun where the granule does not give it for each pixel, degrees."""
+    deglint: bool
+    """Whether sun glint is taken off."""
+    unit: float
+    """1 where bands are stored as R, pi where they are stored as rho."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a strip became."""
+
+    layers: Mapping[str, NDArray[Any]]
+    """Layer to stored numbers."""
+    computed: int
+    """Pixels that were computed."""
+    hues_outside: int
+    """Pixels whose hue lies outside the domain of its correction."""
+    low_suns: int
+    """Pixels over which the sun is too low."""
+
+
+def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
+    """The layers of a strip."""
+    words = mark_pixels(scene, plan, parameters)
+    out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    computed = outside = low = 0
+    for index, batch in batches(scene, plan, words):
+        found = fused.compute(plan.menu.recipe, batch)
+        pixels.scatter_words(batch.words, index, words.reshape(-1))
+        for name, stored in plan.menu.stored.items():
+            scatter(stored, found[name], index, out[name].reshape(-1))
+        computed += index.size
+        outside += _hues_outside(plan, found)
+        low += int(np.count_nonzero(~(batch.zenith <= GREATEST_ZENITH)))
+    finished = np.empty_like(words)
+    masked = plan.masked | flags.MISSING
+    pixels.finish_words(words.reshape(-1), masked, flags.OF_INPUT, finished.reshape(-1))
+    return Made({**out, "quality_flags": finished}, computed, outside, low)
+
+
+def make_public(scene: Scene, plan: Plan) -> Made:
+    """The layers of GRSl2bgen: wherever there is input, whatever its flags."""
+    codes = np.ascontiguousarray(_inside(scene, scene["flags"])).astype(np.int32, copy=False)
+    words = np.zeros(scene.shape, np.uint32)
+    out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    computed = 0
+    for index, batch in batches(scene, plan, words):
+        found = fused.compute(plan.menu.recipe, batch)
+        for name, stored in plan.menu.stored.items():
+            scatter(stored, found[name], index, out[name].reshape(-1))
+        computed += index.size
+    good = ((codes & sources.GRS_WATER) != 0) & ((codes & sources.GRS_BAD) == 0)
+    return Made({**out, "flags": codes, "mask": (~good).astype(np.uint8)}, computed, 0, 0)
+
+
+def _inside(scene: Scene, padded: NDArray[Any]) -> NDArray[Any]:
+    """A padded input without its halo."""
+    rows, columns = scene.shape
+    halo = (padded.shape[1] - columns) // 2
+    return padded[halo : halo + rows, halo : halo + columns]
+
+
+def _hues_outside(plan: Plan, found: Mapping[str, NDArray[Any]]) -> int:
+    table = plan.menu.recipe.hue
+    if table is None or "hue" not in found:
+        return 0
+    alpha = found["alpha"]
+    outside = (alpha < table.domain[0]) | (alpha > table.domain[1])
+    return int(np.count_nonzero(outside & ~np.isnan(found["hue"])))
+
+
+def _blank(stored: Stored, shape: tuple[int, int]) -> NDArray[Any]:
+    nodata = stored.layer.nodata
+    return np.full(shape, 0 if nodata is None else nodata, stored.layer.dtype)
+
+
+def scatter(stored: Stored, values: NDArray[Any], index: NDArray[np.int32], out: NDArray[Any]) -> None:
+    """Pack values as a layer is stored, and put them where `index` says."""
+    layer = stored.layer
+    if stored.kind == "codes":
+        packing.scatter_codes(values, index, out)
+    elif layer.dtype == "float32":
+        packing.scatter_rounded(values, index, out)
+    elif stored.kind == "log":
+        packing.scatter_log(values, index, out)
+    else:
+        packing.scatter_linear(values, index, layer.scale, float(layer.nodata or 0), out)
+
+
+def mark_pixels(scene: Scene, plan: Plan, parameters: Quality) -> NDArray[np.uint32]:
+    """Flags that need no computation, land around included."""
+    around, top = _mark_sources(scene, plan, parameters)
+    height = scene.shape[0]
+    words = np.ascontiguousarray(around[top : top + height])
+    for distance, word in ((parameters.adjacency_px, flags.ADJACENCY), (1, flags.MIXED_PIXEL)):
+        if distance:
+            flags.mark_near_land(around, top, distance, word, words)
+    flat = words.reshape(-1)
+    for band in sources.MISSING_BANDS:
+        _mark_missing(scene, sources.ROLES[band], flat)
+    if scene.granule.format != "grs" and "swir22" in scene:
+        unit = math.pi if scene.granule.level == "Rrs" else 1.0
+        _mark_above(scene, "swir22", HIGH_SWIR / unit, flags.HIGH_SWIR, flat)
+    if "sun_glint" in scene:
+        _mark_above(scene, "sun_glint", parameters.glint_max, flags.GLINT_HIGH, flat)
+    return words
+
+
+def _mark_sources(scene: Scene, plan: Plan, parameters: Quality) -> tuple[NDArray[np.uint32], int]:
+    """Flags by the masks of the product and by whatever says where land is, with the rows around that exist."""
+    rows, columns, top = _around(scene, parameters)
+    words = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint32)
+    flat = words.reshape(-1)
+
+    def part(name: str, times: int = 1) -> NDArray[Any]:
+        inside = scene[name][_times(rows, times), _times(columns, times)]
+        return np.ascontiguousarray(inside)
+
+    if "flags" in scene:
+        _mark_grs(part("flags").astype(np.int32, copy=False).reshape(-1), plan, flat)
+    elif "source" in scene:
+        unmodelled = 0 if scene.granule.level in sources.WATER_LEAVING else flags.GLINT_NOT_MODELLED
+        by_source = plan.water == "flags" and "classes" not in scene
+        table = sources.source_words(by_source, unmodelled)
+        flags.mark_by_code(part("source").reshape(-1), table, flat)
+    else:
+        words |= np.uint32(0 if scene.granule.level in sources.WATER_LEAVING else flags.GLINT_NOT_MODELLED)
+    if plan.water == "flags" and "classes" in scene:
+        table = sources.class_words(parameters.scl_water)
+        flags.mark_by_code(part("classes").astype(np.uint8).reshape(-1), table, flat)
+    elif plan.water == "file":
+        flags.mark_by_code(part("water_mask").reshape(-1), sources.file_words(), flat)
+    elif plan.water == "product":
+        times = _finer(scene, parameters)
+        water, reason = part("water_water", times), part("water_reason", times)
+        flags.mark_by_water(water, reason.astype(np.uint16), sources.reason_words(), words)
+    # The source's own nodata is never land, whoever says where land is.
+    words &= np.where(words & np.uint32(flags.NODATA_IN), ~np.uint32(flags.LAND), ~np.uint32(0))
+    return words, top
+
+
+def _finer(scene: Scene, parameters: Quality) -> int:
+    """How many pixels of the water product, across, there are in one of the scene."""
+    return scene["water_water"].shape[1] // (scene.shape[1] + 2 * halo_of(parameters))
+
+
+def halo_of(parameters: Quality) -> int:
+    """Neighbours that the flags of land need."""
+    return max(parameters.adjacency_px, 1)
+
+
+def _around(scene: Scene, parameters: Quality) -> tuple[slice, slice, int]:
+    """Rows and columns of a padded mask that exist, and how many rows of these lie above the strip."""
+    halo, (first, last) = halo_of(parameters), scene.rows
+    top = min(halo, first)
+    below = min(halo, scene.grid.shape[0] - last)
+    return slice(halo - top, halo + last - first + below), slice(halo, halo + scene.shape[1]), top
+
+
+def _times(lines: slice, times: int) -> slice:
+    return slice(lines.start * times, lines.stop * times)
+
+
+def _mark_grs(codes: NDArray[np.int32], plan: Plan, words: NDArray[np.uint32]) -> None:
+    flags.mark_by_bits(codes, sources.grs_words(), words)
+    if plan.water == "flags":
+        flags.mark_unless(codes, sources.GRS_WATER, flags.LAND, words)
+    elif plan.water == "surfwater":
+        land = np.zeros(32, np.uint32)
+        land[8] = flags.LAND
+        flags.mark_by_bits(codes, land, words)
+
+
+def _mark_missing(scene: Scene, role: str, words: NDArray[np.uint32]) -> None:
+    band, nodata = scene[role].reshape(-1), scene.packings[role].nodata
+    word = flags.NODATA_IN | flags.MISSING
+    if band.dtype.kind == "f":
+        words |= np.where(_blind(band, nodata), np.uint32(word), np.uint32(0))
+    elif nodata is not None:
+        flags.mark_nodata(_counts(band), int(nodata), word, words)
+
+
+def _mark_above(scene: Scene, name: str, limit: float, word: int, words: NDArray[np.uint32]) -> None:
+    values, packed = scene[name].reshape(-1), scene.packings[name]
+    if values.dtype.kind == "f":
+        above = (values * packed.scale + packed.offset > limit) & ~_blind(values, packed.nodata)
+        words |= np.where(above, np.uint32(word), np.uint32(0))
+        return
+    nodata = _NONE if packed.nodata is None else int(packed.nodata)
+    flags.mark_from(_counts(values), least_above(packed, limit), nodata, word, words)
+
+
+def _blind(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    missing: NDArray[np.bool_] = ~np.isfinite(values)
+    if nodata is not None and not math.isnan(nodata):
+        missing |= values == nodata
+    return missing
+
+
+def least_above(packed: Packing, limit: float) -> int:
+    """The least stored integer whose decoded value is above a limit."""
+    start = math.floor((limit - packed.offset) / packed.scale * packed.pixels) - 2
+    candidates = np.arange(start, start + 6, dtype=np.int32)
+    values = np.empty(candidates.size)
+    gather(candidates, np.arange(candidates.size, dtype=np.int32), packed, 1.0, values)
+    return int(candidates[np.argmax(values > limit)])
+
+
+def batches(
+    scene: Scene, plan: Plan, words: NDArray[np.uint32]
+) -> Iterator[tuple[NDArray[np.int32], fused.Batch]]:
+    """The pixels worth computing, some thousands at a time."""
+    flat, masked = words.reshape(-1), plan.masked | flags.MISSING
+    places, start = np.empty(pixels.BATCH, np.int32), 0
+    while start < flat.size:
+        count, start = pixels.find_usable(flat, masked, start, places)
+        if count:
+            index = places[:count]
+            yield index, _gathered(scene, plan, flat, index)
+
+
+def _gathered(scene: Scene, plan: Plan, words: NDArray[np.uint32], index: NDArray[np.int32]) -> fused.Batch:
+    rrs = np.full((len(BANDS), index.size), math.nan)
+    for row, band in enumerate(BANDS):
+        role = sources.ROLES[band]
+        if role in scene:
+            gather(scene[role].reshape(-1), index, scene.packings[role], plan.unit, rrs[row])
+    own = np.empty(index.size, np.uint32)
+    pixels.gather_words(words, index, own)
+    if plan.deglint:
+        remove_glint(rrs, own)
+    return fused.Batch(Rrs(rrs), _zenith(scene, plan, index), own, _depth(scene, index))
+
+
+def remove_glint(rrs: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
+    """Take sun glint off B1 to B8A by the short-wave infrared, and the flag off the pixels where this was possible."""
+    glint, row = np.empty(words.size), np.empty(words.size)
+    swir = [Rho(math.pi * rrs[BANDS.index(band)]) for band in _SWIR]
+    deglint.swir_glint(*swir, *(FRESNEL[band] for band in _SWIR), glint)
+    for number, band in enumerate(BANDS):
+        if band not in _SWIR:
+            deglint.remove_glint(Rho(math.pi * rrs[number]), glint, FRESNEL[band], Rho(row))
+            rrs[number] = row / math.pi
+    known = ~np.isnan(glint)
+    words[known] &= ~np.uint32(flags.GLINT_NOT_MODELLED)
+
+
+def _zenith(scene: Scene, plan: Plan, index: NDArray[np.int32]) -> NDArray[np.float64]:
+    out = np.full(index.size, plan.zenith)
+    if "sun_zenith" in scene:
+        gather(scene["sun_zenith"].reshape(-1), index, scene.packings["sun_zenith"], 1.0, out)
+    return out
+
+
+def _depth(scene: Scene, index: NDArray[np.int32]) -> NDArray[np.float64] | None:
+    """Depth of the bottom, NaN where unknown; the halo of a static layer is left out."""
+    if "bathymetry" not in scene:
+        return None
+    inside = _inside(scene, scene["bathymetry"]).reshape(-1)[index]
+    return np.where(_blind(inside, scene.nodata.get("bathymetry")), math.nan, inside).astype(np.float64)
+
+
+def gather(
+    stored: NDArray[Any], index: NDArray[np.int32], packed: Packing, unit: float, out: NDArray[np.float64]
+) -> None:
+    """Decode the pixels `index` of an exact input and divide by `unit`; NaN where nodata."""
+    if stored.dtype.kind == "f":
+        _gather_floats(stored, index, packed, unit, out)
+        return
+    nodata = _NONE if packed.nodata is None else float(packed.nodata)
+    counts, exact = _counts(stored), exact_decoding(packed.scale, packed.offset)
+    if exact is not None:
+        added, divisor = (float(number * packed.pixels) for number in exact)
+        gather_counts(counts, index, nodata, added, divisor, unit, out)
+    else:
+        gather_scaled(counts, index, nodata, packed.scale / packed.pixels, packed.offset, unit, out)
+
+
+def _gather_floats(
+    stored: NDArray[Any], index: NDArray[np.int32], packed: Packing, unit: float, out: NDArray[np.float64]
+) -> None:
+    gather_values(stored, index, unit, out)
+    if packed.nodata is not None and math.isfinite(packed.nodata):
+        out[stored[index] == packed.nodata] = math.nan
+    if (packed.scale, packed.offset) != (1.0, 0.0):
+        out *= packed.scale
+        out += packed.offset / unit
+
+
+def _counts(stored: NDArray[Any]) -> NDArray[Any]:
+    """Integers of a type that the kernels take."""
+    if stored.dtype.name in _COUNTS:
+        return stored
+    if stored.dtype.itemsize > 4 or stored.dtype == np.uint32:
+        raise BadInput(f"bands of type {stored.dtype} are not read; store them as 16-bit integers or floats")
+    return stored.astype(np.int32)
+
+
+def mask_word(parameters: Quality) -> int:
+    """Flags of pixels that are not computed."""
+    if not parameters.apply_mask:
+        return 0
+    return sum(1 << FLAGS.index(name) for name in set(parameters.mask_bits))
