@@ -94,7 +94,7 @@ def run_way(way: str, folder: Path) -> int:
     if ending.product is None:
         raise SystemExit(f"{ending.error}\n{ending.trace}")
     size = sum(path.stat().st_size for path in ending.product.rglob("*") if path.is_file())
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_megabytes()
     figures = {
         "cpu": cpu_seconds() - before,
         "wall": time.perf_counter() - clock,
@@ -111,6 +111,12 @@ def cpu_seconds() -> float:
     """CPU time of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def peak_megabytes() -> float:
+    """Peak resident set of this program; that of `getrusage` begins with its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def report(found: dict[str, list[dict[str, float]]]) -> None:
