@@ -33,8 +33,9 @@ from thalweg.errors import BadInput, Bug, MissingInput, UsageError
 from thalweg.holding import Held, _kept, hold
 from thalweg.inputs import Upstream
 from thalweg.opened import OpenRaster, RowStream
-from thalweg.processing import Ending
+from thalweg.processing import Ending, Order, assign, process_granule
 from thalweg.scenery import open_scenery
+from thalweg.settings import read_settings
 from thalweg.sharing import SharedRows
 from thalweg.static import StaticLayers
 from thalweg.strips import Run
@@ -567,3 +568,17 @@ def test_quality_reads_the_water_of_its_job(summer: Winter, tmp_path: Path) -> N
     assert {name: ending.unit for name, ending in again.items()} == {
         name: ending.unit for name, ending in endings.items()
     }
+
+
+def test_who_stops_listening_leaves_nothing_behind(winter: Winter, tmp_path: Path) -> None:
+    run(winter, ["test.edges"], tmp_path)
+    order = Order(tmp_path, StaticLayers(winter.static), read_settings())
+    endings = iter(process_granule(winter.granule, assign([edges, mean, below], None, {}), order))
+    assert next(endings).chain == "test.edges"
+    assert next(endings).chain in ("test.mean", "test.below")
+    endings.close()  # type: ignore[attr-defined]
+    assert not list(tmp_path.glob(".staging/*"))
+    made = {
+        path.parent.name for path in tmp_path.glob("test.*/*/*/*/*/*.json") if path.stem == path.parent.name
+    }
+    assert len(made) == 2
