@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,15 @@ USUAL_ZENITH = 30.0
 """Zenith angle of the sun where a product says nothing, degrees."""
 
 _SWIR = ("B11", "B12")
-_COUNTS = ("int16", "uint16", "int32")
+_COUNTS = (np.dtype("int16"), np.dtype("uint16"), np.dtype("int32"))
 _NONE = -(2**40)
+
+
+Reader = Callable[["NDArray[np.int32]", "NDArray[np.float64]"], None]
+"""Fills numbers with the decoded pixels of an index."""
+
+Writer = Callable[["NDArray[Any]", "NDArray[np.int32]"], None]
+"""Stores values at the pixels of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +91,13 @@ def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
     """The layers of a strip."""
     words = mark_pixels(scene, plan, parameters)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
     computed = outside = low = 0
     for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
         pixels.scatter_words(batch.words, index, words.reshape(-1))
-        for name, stored in plan.menu.stored.items():
-            scatter(stored, found[name], index, out[name].reshape(-1))
+        for name, write in writers.items():
+            write(found[name], index)
         computed += index.size
         outside += _hues_outside(plan, found)
         low += int(np.count_nonzero(~(batch.zenith <= GREATEST_ZENITH)))
@@ -104,11 +112,12 @@ def make_public(scene: Scene, plan: Plan) -> Made:
     codes = np.ascontiguousarray(_inside(scene, scene["flags"])).astype(np.int32, copy=False)
     words = np.zeros(scene.shape, np.uint32)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
     computed = 0
     for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
-        for name, stored in plan.menu.stored.items():
-            scatter(stored, found[name], index, out[name].reshape(-1))
+        for name, write in writers.items():
+            write(found[name], index)
         computed += index.size
     good = ((codes & sources.GRS_WATER) != 0) & ((codes & sources.GRS_BAD) == 0)
     return Made({**out, "flags": codes, "mask": (~good).astype(np.uint8)}, computed, 0, 0)
@@ -135,17 +144,17 @@ def _blank(stored: Stored, shape: tuple[int, int]) -> NDArray[Any]:
     return np.full(shape, 0 if nodata is None else nodata, stored.layer.dtype)
 
 
-def scatter(stored: Stored, values: NDArray[Any], index: NDArray[np.int32], out: NDArray[Any]) -> None:
-    """Pack values as a layer is stored, and put them where `index` says."""
-    layer = stored.layer
+def writer_of(stored: Stored, out: NDArray[Any]) -> Writer:
+    """What packs values as a layer is stored, and puts them where an index says."""
+    layer, flat = stored.layer, out.reshape(-1)
     if stored.kind == "codes":
-        packing.scatter_codes(values, index, out)
-    elif layer.dtype == "float32":
-        packing.scatter_rounded(values, index, out)
-    elif stored.kind == "log":
-        packing.scatter_log(values, index, out)
-    else:
-        packing.scatter_linear(values, index, layer.scale, float(layer.nodata or 0), out)
+        return lambda values, index: packing.scatter_codes(values, index, flat)
+    if layer.dtype == "float32":
+        return lambda values, index: packing.scatter_rounded(values, index, flat)
+    if stored.kind == "log":
+        return lambda values, index: packing.scatter_log(values, index, flat)
+    scale, nodata = layer.scale, float(layer.nodata or 0)
+    return lambda values, index: packing.scatter_linear(values, index, scale, nodata, flat)
 
 
 def mark_pixels(scene: Scene, plan: Plan, parameters: Quality) -> NDArray[np.uint32]:
@@ -263,7 +272,7 @@ def least_above(packed: Packing, limit: float) -> int:
     start = math.floor((limit - packed.offset) / packed.scale * packed.pixels) - 2
     candidates = np.arange(start, start + 6, dtype=np.int32)
     values = np.empty(candidates.size)
-    gather(candidates, np.arange(candidates.size, dtype=np.int32), packed, 1.0, values)
+    reader_of(candidates, packed, 1.0)(np.arange(candidates.size, dtype=np.int32), values)
     return int(candidates[np.argmax(values > limit)])
 
 
@@ -272,25 +281,42 @@ def batches(
 ) -> Iterator[tuple[NDArray[np.int32], fused.Batch]]:
     """The pixels worth computing, some thousands at a time."""
     flat, masked = words.reshape(-1), plan.masked | flags.MISSING
+    gather = _gatherer(scene, plan)
     places, start = np.empty(pixels.BATCH, np.int32), 0
     while start < flat.size:
         count, start = pixels.find_usable(flat, masked, start, places)
         if count:
             index = places[:count]
-            yield index, _gathered(scene, plan, flat, index)
+            yield index, gather(flat, index)
 
 
-def _gathered(scene: Scene, plan: Plan, words: NDArray[np.uint32], index: NDArray[np.int32]) -> fused.Batch:
-    rrs = np.full((len(BANDS), index.size), math.nan)
-    for row, band in enumerate(BANDS):
-        role = sources.ROLES[band]
-        if role in scene:
-            gather(scene[role].reshape(-1), index, scene.packings[role], plan.unit, rrs[row])
-    own = np.empty(index.size, np.uint32)
-    pixels.gather_words(words, index, own)
-    if plan.deglint:
-        remove_glint(rrs, own)
-    return fused.Batch(Rrs(rrs), _zenith(scene, plan, index), own, _depth(scene, index))
+def _gatherer(scene: Scene, plan: Plan) -> Callable[[NDArray[np.uint32], NDArray[np.int32]], fused.Batch]:
+    """What makes a batch of the pixels of a strip; all that does not depend on the pixels is found here, once."""
+    roles = [sources.ROLES[band] for band in BANDS]
+    readers = [
+        (row, reader_of(scene[role], scene.packings[role], plan.unit))
+        for row, role in enumerate(roles)
+        if role in scene
+    ]
+    zenith = (
+        reader_of(scene["sun_zenith"], scene.packings["sun_zenith"], 1.0) if "sun_zenith" in scene else None
+    )
+
+    def gather(words: NDArray[np.uint32], index: NDArray[np.int32]) -> fused.Batch:
+        rrs = np.empty((len(BANDS), index.size))
+        if len(readers) < len(BANDS):
+            rrs[:] = math.nan
+        for row, read in readers:
+            read(index, rrs[row])
+        own, sun = np.empty(index.size, np.uint32), np.full(index.size, plan.zenith)
+        pixels.gather_words(words, index, own)
+        if plan.deglint:
+            remove_glint(rrs, own)
+        if zenith is not None:
+            zenith(index, sun)
+        return fused.Batch(Rrs(rrs), sun, own, _depth(scene, index))
+
+    return gather
 
 
 def remove_glint(rrs: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
@@ -306,13 +332,6 @@ def remove_glint(rrs: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
     words[known] &= ~np.uint32(flags.GLINT_NOT_MODELLED)
 
 
-def _zenith(scene: Scene, plan: Plan, index: NDArray[np.int32]) -> NDArray[np.float64]:
-    out = np.full(index.size, plan.zenith)
-    if "sun_zenith" in scene:
-        gather(scene["sun_zenith"].reshape(-1), index, scene.packings["sun_zenith"], 1.0, out)
-    return out
-
-
 def _depth(scene: Scene, index: NDArray[np.int32]) -> NDArray[np.float64] | None:
     """Depth of the bottom, NaN where unknown; the halo of a static layer is left out."""
     if "bathymetry" not in scene:
@@ -321,20 +340,18 @@ def _depth(scene: Scene, index: NDArray[np.int32]) -> NDArray[np.float64] | None
     return np.where(_blind(inside, scene.nodata.get("bathymetry")), math.nan, inside).astype(np.float64)
 
 
-def gather(
-    stored: NDArray[Any], index: NDArray[np.int32], packed: Packing, unit: float, out: NDArray[np.float64]
-) -> None:
-    """Decode the pixels `index` of an exact input and divide by `unit`; NaN where nodata."""
-    if stored.dtype.kind == "f":
-        _gather_floats(stored, index, packed, unit, out)
-        return
+def reader_of(stored: NDArray[Any], packed: Packing, unit: float) -> Reader:
+    """What decodes the pixels of an index of an exact input and divides them by `unit`; NaN where nodata."""
+    flat = stored.reshape(-1)
+    if flat.dtype.kind == "f":
+        return lambda index, out: _gather_floats(flat, index, packed, unit, out)
     nodata = _NONE if packed.nodata is None else float(packed.nodata)
-    counts, exact = _counts(stored), exact_decoding(packed.scale, packed.offset)
+    counts, exact = _counts(flat), exact_decoding(packed.scale, packed.offset)
     if exact is not None:
         added, divisor = (float(number * packed.pixels) for number in exact)
-        gather_counts(counts, index, nodata, added, divisor, unit, out)
-    else:
-        gather_scaled(counts, index, nodata, packed.scale / packed.pixels, packed.offset, unit, out)
+        return lambda index, out: gather_counts(counts, index, nodata, added, divisor, unit, out)
+    scale, offset = packed.scale / packed.pixels, packed.offset
+    return lambda index, out: gather_scaled(counts, index, nodata, scale, offset, unit, out)
 
 
 def _gather_floats(
@@ -350,7 +367,7 @@ def _gather_floats(
 
 def _counts(stored: NDArray[Any]) -> NDArray[Any]:
     """Integers of a type that the kernels take."""
-    if stored.dtype.name in _COUNTS:
+    if stored.dtype in _COUNTS:
         return stored
     if stored.dtype.itemsize > 4 or stored.dtype == np.uint32:
         raise BadInput(f"bands of type {stored.dtype} are not read; store them as 16-bit integers or floats")

@@ -17,7 +17,7 @@ from thalweg.chains import quality_numbers as numbers
 from thalweg.chains.quality_algorithms import built_in
 from thalweg.chains.quality_layers import linear, logarithmic
 from thalweg.chains.quality_parameters import Quality
-from thalweg.chains.quality_pass import gather, scatter
+from thalweg.chains.quality_pass import reader_of, writer_of
 from thalweg.chains.quality_recipe import hue_table, public_menu, water_types
 from thalweg.kernels import colour, deglint, indices, owt, packing, transparency
 from thalweg.kernels import quality as fused
@@ -280,7 +280,7 @@ def test_decoders(id: str) -> None:
     entry, (packing_for, unit) = scalar(id), DECODERS[id]
     for case in entry["cases"]:
         given, out = case["inputs"], np.empty(1)
-        gather(np.array([given["DN"]], np.int32), np.zeros(1, np.int32), packing_for(given), unit, out)
+        reader_of(np.array([given["DN"]], np.int32), packing_for(given), unit)(np.zeros(1, np.int32), out)
         assert is_close(out[0], case["expected"], entry["tolerance"]["rtol64"], 0.0)
 
 
@@ -288,7 +288,7 @@ def test_water_leaving_reflectance_is_divided_by_pi() -> None:
     entry = scalar("decode_c2rcc_rhow")
     for case in entry["cases"]:
         out = np.empty(1)
-        gather(np.array([case["inputs"]["rhow"]]), np.zeros(1, np.int32), Packing(), math.pi, out)
+        reader_of(np.array([case["inputs"]["rhow"]]), Packing(), math.pi)(np.zeros(1, np.int32), out)
         assert is_close(out[0], case["expected"], 1e-12)
 
 
@@ -347,7 +347,7 @@ def test_linear_packing(dtype: str) -> None:
     for case in packing_cases(f"linear_{dtype}"):
         out = np.empty(1, dtype)
         stored = linear(case["layer"], dtype, case["scale"], "")
-        scatter(stored, np.array([number(case["value"])]), np.zeros(1, np.int32), out)
+        writer_of(stored, out)(np.array([number(case["value"])]), np.zeros(1, np.int32))
         assert out[0] == case["dn"], case
 
 
@@ -355,7 +355,7 @@ def test_logarithmic_packing_there_and_back() -> None:
     for case in packing_cases("log_uint16"):
         out, back = np.empty(1, np.uint16), np.empty(1)
         stored = logarithmic(case["layer"], "", "1")
-        scatter(stored, np.array([number(case["value"])]), np.zeros(1, np.int32), out)
+        writer_of(stored, out)(np.array([number(case["value"])]), np.zeros(1, np.int32))
         assert out[0] == case["dn"], case
         packing.unpack_log(out, back)
         assert is_close(back[0], case["decoded"], 1e-12, 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.readers.grs_products import FILL, NAME, make_grs, water_counts
-from thalweg.chains.quality_pass import gather
+from thalweg.chains.quality_pass import reader_of
 from thalweg.errors import BadInput, ThalwegError
 from thalweg.feed import packing_of
 from thalweg.opened import open_raster, raster_environment
@@ -56,7 +56,7 @@ def test_every_stored_number_decodes_exactly(tmp_path: Path, layout: str) -> Non
         read = opened.read(0, 0, SHAPE)
         packed = packing_of(opened)
         opened.close()
-    gather(read.reshape(-1), np.arange(stored.size, dtype=np.int32), packed, 1.0, found)
+    reader_of(read, packed, 1.0)(np.arange(stored.size, dtype=np.int32), found)
     exact = (stored.reshape(-1).astype(int) + 30000) / 100000
     np.testing.assert_array_equal(found[1:], exact[1:])
     assert np.isnan(found[0])
