@@ -111,6 +111,13 @@ def test_the_newest_baseline_wins_and_the_choice_is_recorded(folder: Path) -> No
     assert plan.passed_over.select(["id", "reason"]).to_pylist() == [{"id": old[:-5], "reason": "baseline"}]
 
 
+def test_formats_have_baselines_of_their_own(folder: Path) -> None:
+    shutil.rmtree(folder / "archive")
+    make_archive(folder / "archive", [safe_name("31TCH")])
+    (folder / "archive" / "SENTINEL2A_20240103-105329-024_L2A_T31TCH_C_V4-0").mkdir()
+    assert plan_of(write_campaign(folder)).plan.counts["granules"] == 2
+
+
 def test_halves_of_one_tile_are_both_kept(folder: Path) -> None:
     shutil.rmtree(folder / "archive")
     halves = [safe_name("31TCH", made=made) for made in ("20240601T000000", "20240601T000100")]

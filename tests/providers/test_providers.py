@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,6 +214,21 @@ def test_eodag_that_is_missing_or_fails_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "eodag", SimpleNamespace(EODataAccessGateway=lambda: gateway))
     with pytest.raises(ServiceUnavailable, match="no credentials"):
         find_granules("eodag", "geodes", ALL, path="{id}.SAFE", collections=["S2"])
+
+
+def test_a_folder_tells_what_it_cannot_look_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_archive(tmp_path, NAMES)
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("T31TCK"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    found = find_granules("folder", str(tmp_path), ALL)
+    assert len(ids(found)) == 6
+    assert "T31TCK: cannot be looked into: Permission denied" in str(found.problems[0])
 
 
 def test_a_folder_tells_what_it_cannot_read(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _outdated(table: arrow.Table, among: NDArray[np.bool_]) -> NDArray[np.bool_]
     outdated = np.zeros(table.num_rows, bool)
     if not rows.size:
         return outdated
-    keys = [_coded(table, name)[rows] for name in ("tile", "platform", "level")]
+    keys = [_coded(table, name)[rows] for name in ("tile", "platform", "level", "format")]
     seconds = table["sensed"].cast(need_arrow().int64()).to_numpy()[rows] // 1_000_000
     baseline = _baseline_ranks(table)[rows]
     order = np.lexsort((seconds, *reversed(keys)))

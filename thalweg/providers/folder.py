@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thalweg.errors import MissingInput, ThalwegError
+from thalweg.errors import BadInput, MissingInput, ThalwegError
 from thalweg.providers.found import Found, Granules, Wanted, table_of
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def _granules(folder: Path, depth: int, match: str, problems: list[ThalwegError]
     from thalweg.readers import open_granule
     from thalweg.readers.naming import named_granule
 
-    with os.scandir(folder) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
+    for entry in _entries(folder, problems):
         if entry.name.startswith("."):
             continue
         path = Path(entry.path)
@@ -53,6 +51,16 @@ def _granules(folder: Path, depth: int, match: str, problems: list[ThalwegError]
                 yield open_granule(path)
             except ThalwegError as problem:
                 problems.append(problem)
+
+
+def _entries(folder: Path, problems: list[ThalwegError]) -> list[os.DirEntry[str]]:
+    """What is in a folder, sorted; one that cannot be looked into is told, and empty."""
+    try:
+        with os.scandir(folder) as listing:
+            return sorted(listing, key=lambda entry: entry.name)
+    except OSError as problem:
+        problems.append(BadInput(f"{folder}: cannot be looked into: {problem.strerror}"))
+        return []
 
 
 def _found(granule: Granule) -> Found:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from thalweg.campaign.batch import Batch, BatchGranule, BatchUnit
@@ -141,7 +142,8 @@ class Simulator:
         own, tile = self._random(unit.id), self._random(granule.tile)
         needed = manner.memory_mb(own, tile)
         taken = b"1" * int(needed * 1e6) if manner.allocates else b""
-        time.sleep(manner.seconds(own, tile))
+        if seconds := manner.seconds(own, tile):
+            time.sleep(seconds)
         if not taken and needed > self._batch.resources.memory_mb:
             raise OutOfMemory(f"{needed:.0f} MB needed")
         ending = self._ending(unit, manner, own)
@@ -210,6 +212,7 @@ class Simulator:
         )
 
 
+@lru_cache(maxsize=16)
 def _sensed(path: str) -> datetime:
     """Day of sensing as the granule's name tells it, else some day."""
     for match in _DATE.finditer(Path(path).name):
