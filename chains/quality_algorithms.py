@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.chains import quality_numbers as numbers
-from thalweg.chains.quality_declaration import Declaration, Domain, Group
+from thalweg.chains.quality_declaration import Declaration, Domain, Group, Sensor
 from thalweg.kernels import cdom, chlorophyll, indices, p3qaa, transparency, turbidity
 from thalweg.kernels.recipe import Algorithm, Blend, Weights
 from thalweg.kernels.reflectance import Kind
@@ -142,7 +142,7 @@ def _blue_green() -> Iterator[Declaration]:
     formula = "10^(c0 + c1 x + c2 x^2 + c3 x^3 + c4 x^4), x = log10(max(blue)/green)"
     for table, make in ((_OC2, oc2), (_OC3, oc3)):
         for id, (_, source) in table.items():
-            sensor = "oli" if "_oli" in id else "msi"
+            sensor: Sensor = "oli" if "_oli" in id else "msi"
             yield replace(_chl(id, make(id), (0.01, 30), formula, source), sensor=sensor)
     for id, algorithm in clamped_ratios().items():
         yield replace(
@@ -407,13 +407,14 @@ def _indices() -> Iterator[Declaration]:
             "10.1016/j.rse.2015.01.025",
         ),
     )
-    for id, algorithm, limits, formula, source in rows:
+    for id, algorithm, (least, most), formula, source in rows:
         units = "sr-1" if id == "mci" else "1"
         yield Declaration(
             id,
             "index",
             units,
-            *limits,
+            least,
+            most,
             formula,
             source,
             algorithm,

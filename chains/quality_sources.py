@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def quality_inputs(parameters: Quality, granule: Granule | None) -> Sequence[Inp
 
 def _band(band: str, parameters: Quality, granule: Granule | None) -> Band:
     role = ROLES[band]
-    reflectance = "flat" if parameters.maja_reflectance == "FRE" else "surface"
+    reflectance: Literal["flat", "surface"] = "flat" if parameters.maja_reflectance == "FRE" else "surface"
     if granule is not None and reflectance == "surface":
         _check_surface(granule, role)
     fine = granule is not None and granule.format in ("safe", "stac")

@@ -19,7 +19,7 @@ from thalweg.campaign.intake import record_event
 from thalweg.campaign.ledger import Ledger
 from thalweg.campaign.ledger_tables import note, noted
 from thalweg.catalogue import Published, publish
-from thalweg.chain import Chain
+from thalweg.chain import Declaration
 from thalweg.errors import ENDINGS, Bug, ServiceUnavailable, ThalwegError
 
 AT_ONCE = 2000
@@ -27,7 +27,7 @@ AT_ONCE = 2000
 
 _MARK = "published"
 
-Publish = Callable[[Path, Sequence["Outcome"], Sequence[Chain]], Published]
+Publish = Callable[[Path, Sequence["Outcome"], Sequence[Declaration]], Published]
 """Enters outcomes into a catalogue; must be idempotent."""
 
 
@@ -68,7 +68,7 @@ class Report:
 
 
 def publish_endings(
-    ledger: Ledger, folder: Path, destination: Path, chains: Sequence[Chain], enter: Publish = publish
+    ledger: Ledger, folder: Path, destination: Path, chains: Sequence[Declaration], enter: Publish = publish
 ) -> Report:
     """Publish what has ended since the last publication; the only publisher of a campaign at a time.
 
