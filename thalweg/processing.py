@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 State = Literal["done", "no-data", "failed"]
 
-HELD_BYTES = 256 << 20
+HELD_BYTES = 128 << 20
 """What rows that are held for a later pass may take up in memory; bands beyond that are decoded again."""
 
 
