@@ -273,7 +273,7 @@ def _colour(recipe: Recipe, batch: Batch) -> None:
     if "hue_unc" in recipe.layers:
         gradient, out = np.empty(spectrum.shape), np.empty(batch.size)
         colour.hue_gradient(spectrum, table.weights, table.polynomial, *table.domain, gradient)
-        variance = _propagate(gradient, batch.whole, leading_terms(gradient.shape[0]), recipe, batch)
+        variance = _propagate(gradient, batch.whole, leading_terms(len(gradient)), recipe, batch)
         uncertainty.linear_sigma(hue, variance, 0.0, out)
         batch.layers["hue_unc"] = out
 

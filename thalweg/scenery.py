@@ -238,9 +238,9 @@ class Scenery:
         kinds = {mask.kind: None for meaning in meanings for mask in masks if meaning in mask.legend}
         sources = []
         for kind in kinds:
-            file, opened, *factors = self._fitting([mask for mask in masks if mask.kind == kind])
+            file, opened, enlarge, reduce = self._fitting([mask for mask in masks if mask.kind == kind])
             rules = _rules(file, groups) if opened.dtype in _WIDE_CODES else ()
-            sources.append(MaskSource(opened, _table(file, groups, opened), *factors, rules=rules))
+            sources.append(MaskSource(opened, _table(file, groups, opened), enlarge, reduce, rules))
         return sources
 
     def _fitting(self, files: Sequence[MaskFile]) -> tuple[MaskFile, OpenRaster, int, int]:
@@ -537,7 +537,7 @@ def _rules(file: MaskFile, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[i
 
 def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRaster) -> NDArray[Any]:
     size = 256 if opened.dtype in ("uint8", "int8") else 65536
-    table = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
+    table: NDArray[Any] = np.zeros(size, np.uint8 if len(groups) <= 8 else np.uint16)
     for bit, group in enumerate(groups):
         for meaning in group:
             if meaning in file.legend:
