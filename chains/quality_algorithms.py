@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.chains import quality_numbers as numbers
-from thalweg.chains.quality_declaration import Declaration, Domain, Group, Sensor
+from thalweg.chains.quality_declaration import Declaration, Domain, Group
 from thalweg.kernels import cdom, chlorophyll, indices, p3qaa, transparency, turbidity
 from thalweg.kernels.recipe import Algorithm, Blend, Weights
 from thalweg.kernels.reflectance import Kind
@@ -142,8 +142,8 @@ def _blue_green() -> Iterator[Declaration]:
     formula = "10^(c0 + c1 x + c2 x^2 + c3 x^3 + c4 x^4), x = log10(max(blue)/green)"
     for table, make in ((_OC2, oc2), (_OC3, oc3)):
         for id, (_, source) in table.items():
-            sensor: Sensor = "oli" if "_oli" in id else "msi"
-            yield replace(_chl(id, make(id), (0.01, 30), formula, source), sensor=sensor)
+            declared = _chl(id, make(id), (0.01, 30), formula, source)
+            yield replace(declared, sensor="oli") if "_oli" in id else declared
     for id, algorithm in clamped_ratios().items():
         yield replace(
             _chl(id, algorithm, (0.01, 200), f"{formula}, x clamped to [-0.5, 0.9]", _MSI), group="core"
@@ -407,20 +407,10 @@ def _indices() -> Iterator[Declaration]:
             "10.1016/j.rse.2015.01.025",
         ),
     )
-    for id, algorithm, (least, most), formula, source in rows:
-        units = "sr-1" if id == "mci" else "1"
+    for id, algorithm, (lowest, highest), formula, source in rows:
+        units, scale = ("sr-1", 1e-5) if id == "mci" else ("1", None)
         yield Declaration(
-            id,
-            "index",
-            units,
-            least,
-            most,
-            formula,
-            source,
-            algorithm,
-            "core",
-            "any",
-            scale=1e-5 if id == "mci" else None,
+            id, "index", units, lowest, highest, formula, source, algorithm, "core", "any", scale=scale
         )
 
 

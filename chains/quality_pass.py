@@ -211,8 +211,7 @@ def _mark_sources(scene: Scene, plan: Plan, parameters: Quality) -> tuple[NDArra
 
 def _finer(scene: Scene, parameters: Quality) -> int:
     """How many pixels of the water product, across, there are in one of the scene."""
-    width: int = scene["water_water"].shape[1]
-    return width // (scene.shape[1] + 2 * halo_of(parameters))
+    return int(scene["water_water"].shape[1]) // (scene.shape[1] + 2 * halo_of(parameters))
 
 
 def halo_of(parameters: Quality) -> int:

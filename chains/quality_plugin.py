@@ -51,8 +51,8 @@ def extend(base: Chain, where: str, found: Iterable[Declaration]) -> Chain:
     digests = {id: digest_of(declared) for id, declared in extra.items()}
     kept = [parameter for parameter in base.parameters.declared if parameter.name != DIGESTS]
     note = Within(note="digest of each of the user's algorithms: not to be set by hand")
-    all_of_them = (*kept, Parameter(DIGESTS, dict[str, str], digests, note))
-    parameters = replace(base.parameters, declared=all_of_them, build=partial(_build, extra))
+    wider = (*kept, Parameter(DIGESTS, dict[str, str], digests, note))
+    parameters = replace(base.parameters, declared=wider, build=partial(_build, extra))
     return replace(base, parameters=parameters)
 
 

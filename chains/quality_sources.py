@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from thalweg.kernels.recipe import BANDS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thalweg.granule import Granule
+    from thalweg.granule import Correction, Granule
 
 ROLES: Mapping[str, str] = {band: SENTINEL2[band] for band in BANDS}
 """Band to role: Landsat's roles are those of the rows that its bands stand in."""
@@ -119,7 +119,7 @@ def quality_inputs(parameters: Quality, granule: Granule | None) -> Sequence[Inp
 
 def _band(band: str, parameters: Quality, granule: Granule | None) -> Band:
     role = ROLES[band]
-    reflectance: Literal["flat", "surface"] = "flat" if parameters.maja_reflectance == "FRE" else "surface"
+    reflectance: Correction = "flat" if parameters.maja_reflectance == "FRE" else "surface"
     if granule is not None and reflectance == "surface":
         _check_surface(granule, role)
     fine = granule is not None and granule.format in ("safe", "stac")

@@ -263,17 +263,16 @@ def _colour(recipe: Recipe, batch: Batch) -> None:
     table = recipe.hue
     if table is None or not recipe.layers & {"hue", "fui", "hue_unc"}:
         return
-    low, high = table.domain
     spectrum = batch.rrs[: table.weights.shape[1]]
     alpha, hue = np.empty(batch.size), np.empty(batch.size)
     classes = np.empty(batch.size, np.uint8)
     colour.chromaticity_angle(spectrum, table.weights, alpha)
-    colour.hue(alpha, table.polynomial, low, high, hue)
+    colour.hue(alpha, table.polynomial, *table.domain, hue)
     colour.forel_ule(hue, table.limits, classes)
     batch.layers |= {"alpha": alpha, "hue": hue, "fui": classes}
     if "hue_unc" in recipe.layers:
         gradient, out = np.empty(spectrum.shape), np.empty(batch.size)
-        colour.hue_gradient(spectrum, table.weights, table.polynomial, low, high, gradient)
+        colour.hue_gradient(spectrum, table.weights, table.polynomial, *table.domain, gradient)
         variance = _propagate(gradient, batch.whole, leading_terms(len(gradient)), recipe, batch)
         uncertainty.linear_sigma(hue, variance, 0.0, out)
         batch.layers["hue_unc"] = out

@@ -30,3 +30,14 @@ def spectrum_bits(blues: Sequence[Maybe], others: Sequence[Maybe], limit: float)
     if any(band is not None and band > limit for band in (*blues, *others)):
         found.add("SATURATED")
     return found
+
+
+def word_of_water(water: NDArray[np.uint8], reason: NDArray[np.uint16], table: NDArray[np.uint32]) -> int:
+    """Flags of a coarse pixel by the finer ones of the water chain; 1 nodata, 2 land, 1024 mixed."""
+    pairs = list(zip(water.ravel().tolist(), reason.ravel().tolist(), strict=True))
+    undecided = [why for value, why in pairs if value == 255]
+    if undecided:
+        bits = {bit for why in undecided for bit in range(16) if why >> bit & 1}
+        return int(np.bitwise_or.reduce([table[bit] for bit in sorted(bits)] or [np.uint32(0)])) or 1
+    values = {value for value, _ in pairs}
+    return {frozenset({0}): 2, frozenset({1}): 0}.get(frozenset(values), 1024)

@@ -50,7 +50,7 @@ def make_grs(
         file.setncatts(
             {key: value for key, value in {**said, **(attributes or {})}.items() if value is not None}
         )
-        _place(file, flags.shape, corner, pixel, tuple(rrs))
+        place_grid(file, flags.shape, corner, pixel, tuple(rrs))
         make = _Maker(file, flags.shape, chunk, leave_out)
         packing = {"scale_factor": 1e-5, "add_offset": 0.3}
         if layout == "datacube":
@@ -77,9 +77,10 @@ def water_counts(shape: tuple[int, int]) -> dict[int, np.ndarray]:
     return {wavelength: counts(value, shape) for wavelength, value in zip(WAVELENGTHS, spectrum, strict=True)}
 
 
-def _place(
+def place_grid(
     file: Any, shape: tuple[int, int], corner: tuple[float, float], pixel: float, wavelengths: tuple[int, ...]
 ) -> None:
+    """Dimensions, coordinates and grid mapping."""
     rows, columns = shape
     left, top = corner
     for axis, size in (("y", rows), ("x", columns), ("wl", len(wavelengths))):
