@@ -14,9 +14,9 @@ from thalweg.record_schema import record_schema
 _CAMPAIGN = """\
 # The campaign file
 
-What an operator asks for, as YAML. Every key is listed here; an unknown one is an error that names the nearest. Paths are
-relative to the file, or begin with a place of the [site](site-file.md): `archive:S2/L2A`. Dates, periods and versions need
-no quotes. The JSON Schema for editors is [campaign.schema.json](campaign.schema.json); examples are in
+What an operator asks for, as YAML. Every key is listed here; an unknown one is an error that names the nearest. Paths
+are relative to the file, or begin with a place of the [site](site-file.md): `archive:S2/L2A`. Dates, periods and
+versions need no quotes. The JSON Schema for editors is [campaign.schema.json](campaign.schema.json); examples are in
 `configs/campaigns`. How to run one: [run a campaign](../guide/run-a-campaign.md).
 """
 _SITE = """\
