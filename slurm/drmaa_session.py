@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLong
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,7 +95,7 @@ class Drmaa:
                 if self._is_grid_engine:
                     call(["qdel", id])
                 else:
-                    self._bounded(lambda id=id: self._session.control(id, action))
+                    self._bounded(partial(self._session.control, id, action))
 
     def close(self) -> None:
         """Close the session; jobs go on."""
