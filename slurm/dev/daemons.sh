@@ -16,7 +16,6 @@ need_packages() {
     for command in $1; do
         [ -e "$command" ] || command -v "$command" >/dev/null || missing="$missing $command"
     done
-    [ "$(id -u)" = 0 ] || give_up "needs root, to run a scheduler's daemons; missing commands:${missing:- none}"
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || give_up "missing:$missing; install the equivalents of: $2"
     say "installing $2"
@@ -97,6 +96,7 @@ halt() {
 
 # run_command ACTION [FOLDER]: what both scripts understand.
 run_command() {
+    [ "$(id -u)" = 0 ] || give_up "needs root, to run a scheduler's daemons"
     FOLDER=$(readlink -f "${2:-${TMPDIR:-/tmp}/thalweg-$(basename "$0")}")
     case ${1:-} in
     start)

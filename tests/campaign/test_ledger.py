@@ -246,6 +246,19 @@ def test_a_lease_expires_unless_it_is_renewed(ledger: Ledger) -> None:
     assert ledger.overdue(later) == [two.batch]
 
 
+def test_two_controllers_cannot_lease_the_same_units(new_ledger: OpenLedger) -> None:
+    with new_ledger() as one, new_ledger() as other:
+        one.load_plan(a_plan())
+        (batch, *_), (same, *_) = one.next_batches(5), other.next_batches(5)
+        lease = one.lease(batch)
+        with pytest.raises(UsageError, match="out of date"):
+            other.lease(same)
+        assert other.lease(other.next_batches(5)[0]).token > lease.token
+        assert one.states().states["running"] == 12
+        assert other.take_receipts(receipts(lease)).ended == 6
+        assert one.states() == other.states()
+
+
 def test_accounting_is_written_once_a_job(ledger: Ledger) -> None:
     ledger.accounting("17_3", 12.5, 900.0, 3.0)
     ledger.accounting("17_3", 13.5, 950.0, 3.0)

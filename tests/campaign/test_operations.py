@@ -15,7 +15,7 @@ import pytest
 
 from tests.campaign.archives import make_archive, safe_name, write_campaign
 from thalweg.campaign.account import missing_units
-from thalweg.campaign.cleaning import find_rubbish
+from thalweg.campaign.cleaning import find_rubbish, remove_rubbish
 from thalweg.campaign.disk import Room, watch_disk
 from thalweg.campaign.folder import CampaignFolder, open_folder
 from thalweg.campaign.publisher import AT_ONCE, publish_endings
@@ -23,7 +23,6 @@ from thalweg.campaign.rebuilding import rebuild_ledger
 from thalweg.campaign.status import read_status
 from thalweg.campaign.unit_filter import UnitFilter
 from thalweg.catalogue import NAME, Catalogue, Published
-from thalweg.cli.campaign_run import configure, execute
 from thalweg.cli.main import main
 from thalweg.errors import ServiceUnavailable, UsageError
 
@@ -54,12 +53,8 @@ def make_campaign(folder: Path, stand_in: str = STAND_IN) -> Ran:
 
 def run(ran: Ran) -> int:
     """Run it with stand-in science, in this process."""
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    configure(parser)
     stand_in = ran.folder.path.parent / "stand-in.yaml"
-    return execute(parser.parse_args([str(ran.folder.path), "--on", "here", "--simulate", str(stand_in)]))
+    return main(["campaign", "run", str(ran.folder.path), "--on", "here", "--simulate", str(stand_in)])
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +323,20 @@ def test_cleaning_lists_first_and_removes_by_rule(ran: Ran, capsys: pytest.Captu
     assert not orphan.exists()
     assert all((ran.folder.logs / f"{batch}.log").exists() for batch in failed | well)
     assert main(["campaign", "clean", folder, "--rule", "everything"]) == 2
+
+
+def test_superseded_products_are_removed_with_their_item_first(ran: Ran) -> None:
+    from tests.catalogue.products import an_item, put
+    from thalweg.catalogue import rebuild
+
+    store = ran.destination.parent / "store"
+    products = [put(store, an_item(version=version)).parent for version in ("1.0", "1.1")]
+    assert rebuild(store).items == 2
+    with ran.folder.ledger() as ledger:
+        found = find_rubbish(ledger, ran.folder, store, ("superseded",), -1.0, time.time())
+    assert [each.path for each in found] == products[:1]
+    assert remove_rubbish(found) == found[0].bytes > 0
+    assert [product.exists() for product in products] == [False, True]
 
 
 def test_living_staging_is_not_rubbish(ran: Ran) -> None:

@@ -150,7 +150,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, schema: str) -> None:
         psycopg = _psycopg()
-        self._error = psycopg.Error
+        self._error, self._full = psycopg.Error, psycopg.errors.DiskFull
         self.name = f"{url.rpartition('@')[2].partition('?')[0]} schema {schema}"
         with self._explained():
             self._connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
@@ -225,6 +225,8 @@ class PostgresDatabase:
             yield
         except self._error as problem:
             said = " ".join(str(problem).split())[:300]
+            if isinstance(problem, self._full):
+                raise DiskFull(f"{self.name}: {said}") from problem
             raise ServiceUnavailable(f"{self.name}: {said}") from problem
 
 

@@ -17,7 +17,7 @@ from thalweg.campaign.unit_table import StaticsFound, make_units
 from thalweg.errors import MissingInput, ThalwegError, UsageError
 from thalweg.parameters import canonical_json
 from thalweg.period import Period
-from thalweg.providers import Wanted, find_granules
+from thalweg.providers import Granules, Wanted, find_granules
 from thalweg.record import plain_record
 
 if TYPE_CHECKING:
@@ -95,17 +95,7 @@ def make_plan(campaign: Campaign, site: Site, base: Path) -> Planned:
     """
     chains = prepare_chains(campaign.chains, base)
     choice = choose_tiles(campaign.tiles, base)
-    source = campaign.inputs
-    wanted = Wanted(choice.tiles, Period.parse(campaign.period))
-    found = find_granules(
-        source.provider,
-        str(site.place(source.at, base)) if source.provider in ("folder", "geoparquet") else source.at,
-        wanted,
-        path=None if source.path is None else str(site.place(source.path, base)),
-        collections=source.collections,
-        depth=source.depth,
-        match=source.match,
-    )
+    found = _find(campaign, site, base, choice.tiles)
     selection = select(
         found.table, campaign.gates, {level for ready in chains for level in ready.chain.levels}
     )
@@ -132,6 +122,21 @@ def make_plan(campaign: Campaign, site: Site, base: Path) -> Planned:
         digest=plan_digest(planned, selection.kept, made.units),
     )
     return Planned(plan, made.statics, found.problems)
+
+
+def _find(campaign: Campaign, site: Site, base: Path, tiles: frozenset[str] | None) -> Granules:
+    """The granules of the campaign's source."""
+    source = campaign.inputs
+    on_disk = source.provider in ("folder", "geoparquet")
+    return find_granules(
+        source.provider,
+        str(site.place(source.at, base)) if on_disk else source.at,
+        Wanted(tiles, Period.parse(campaign.period)),
+        path=None if source.path is None else str(site.place(source.path, base)),
+        collections=source.collections,
+        depth=source.depth,
+        match=source.match,
+    )
 
 
 def find_places(campaign: Campaign, site: Site, base: Path) -> Places:

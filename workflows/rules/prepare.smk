@@ -6,4 +6,4 @@ rule prepare:
     log:
         "logs/stage-prepare.log",
     shell:
-        "{THALWEG} kernels build > {log} 2>&1 && {THALWEG} campaign forecast . --json > {output} 2>> {log}"
+        "{THALWEG} campaign forecast . --json > {output} 2> {log}"
