@@ -259,26 +259,28 @@ class RowStream:
                 f"rows are streamed in order: {first} was asked for, {self._first} to {have} are kept"
             )
         kept = self._kept[first - self._first :]
-        block = kept if last <= have else self._extend(kept, first, self._whole_blocks(last))
+        block = kept if last <= have else self._extend(kept, first, last)
         keep_from = max(first, last - self._overlap)
         self._kept, self._first = block[keep_from - first :].copy(), keep_from
         return block[: last - first]
 
     def _extend(self, kept: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-        block = np.empty((last - first, self._columns), self.opened.dtype)
+        shared, missing = self.opened.shared, first + len(kept)
+        is_served = shared is not None and shared.serves(self)
+        block = np.empty(
+            ((last if is_served else self._whole_blocks(last)) - first, self._columns), kept.dtype
+        )
         block[: len(kept)] = kept
-        self._fill(block[len(kept) :], self._row + first + len(kept))
-        return block
-
-    def _fill(self, out: NDArray[Any], row: int) -> None:
-        if self.opened.shared:
-            self.opened.shared.read(self, row, self._column, out)
+        out, row = block[len(kept) :], self._row + missing
+        if shared is not None and is_served:
+            shared.read(self, row, self._column, out)
         else:
             self.opened.read(row, self._column, out.shape, out=out)
+            if shared is not None:
+                shared.passed(self, row + len(out))
+        return block
 
     def _whole_blocks(self, last: int) -> int:
-        if self.opened.shared:
-            return last
         height = self.opened.block_rows
         in_file = self._row + last
         return min(self._rows, -(-in_file // height) * height - self._row)

@@ -101,6 +101,16 @@ class SharedRows:
                 del self._wanted[stream]
             self._drop()
 
+    def serves(self, stream: RowStream) -> bool:
+        """True where there are others to share with, or rows that were decoded for them; alone one reads the file."""
+        with self._lock:
+            return bool(self._blocks) or any(other is not stream for other in self._wanted)
+
+    def passed(self, stream: RowStream, row: int) -> None:
+        """Note that a stream has read all before `row` by itself."""
+        with self._lock:
+            self._advance(stream, row)
+
     def read(self, stream: RowStream, row: int, column: int, out: NDArray[Any]) -> None:
         """Fill `out` with the stored numbers from a row and column on."""
         asked = Place(row, column, row + out.shape[0], column + out.shape[1])
