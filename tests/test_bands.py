@@ -43,8 +43,8 @@ def test_sensors_speak_of_known_roles() -> None:
         (lambda: Band("swir"), "'swir'.*swir16"),
         (lambda: Band("red", reduce="cubic"), "cubic.*counts"),
         (lambda: Mask("m", ("clouds",)), "'clouds'"),
-        (lambda: Mask("m", ()), "1 to 8"),
-        (lambda: Mask("m", ("cloud",) * 9), "1 to 8"),
+        (lambda: Mask("m", ()), "1 to 16"),
+        (lambda: Mask("m", ("cloud",) * 17), "1 to 16"),
     ],
 )
 def test_inputs_that_no_granule_can_have_are_refused(declare: Callable[[], Any], words: str) -> None:
