@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from thalweg.campaign.dispatch import UNKNOWN, Element, Place, Request, kind_of_exit, kind_of_signal
@@ -52,18 +52,18 @@ class Slurm:
         return call([*self._command(request), str(script)]).strip().partition(";")[0]
 
     def find(self, names: Collection[str]) -> Mapping[str, str]:
-        """Arrays that the queue or the accounts know by name."""
-        if not names:
-            return {}
-        listed = call(["squeue", "--me", "--noheader", "--states=all", "--format=%F|%j"])
-        told = call(
-            [
-                *("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID%40,JobName%200"),
-                *("--starttime=now-60days", f"--name={','.join(names)}"),
-            ]
-        )
-        pairs = (line.split("|", 1) for line in f"{told}{listed}".splitlines() if "|" in line)
-        return {name: id.partition("_")[0] for id, name in pairs if name in names}
+        """Arrays that the queue knows by name, or else the accounts."""
+        listing = call(["squeue", "--me", "--noheader", "--states=all", "--format=%F|%j"])
+        found = {name: id for id, name in _pairs(listing) if name in names}
+        if missing := sorted(set(names) - set(found)):
+            fields = (
+                "--format=JobID%40,JobName%200",
+                "--starttime=now-60days",
+                f"--name={','.join(missing)}",
+            )
+            told = call(["sacct", "--allocations", "--noheader", "--parsable2", *fields])
+            found |= {name: id.partition("_")[0] for id, name in _pairs(told) if name in missing}
+        return found
 
     def poll(self, jobs: Mapping[str, int]) -> Mapping[str, tuple[Element, ...]]:
         """The elements of arrays: one look at the queue, one at the accounts for those that have ended."""
@@ -109,7 +109,7 @@ class Slurm:
     def _states(self) -> dict[str, str]:
         """State of every job that waits, runs, or ended a short while ago."""
         listing = call(["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T"])
-        return dict(line.split("|", 1) for line in listing.splitlines() if "|" in line)
+        return dict(_pairs(listing))
 
     @staticmethod
     def _accounts(ids: list[str]) -> dict[str, Account]:
@@ -118,6 +118,14 @@ class Slurm:
             return read_sacct(ids)
         except ServiceUnavailable:
             return {}
+
+
+def _pairs(listing: str) -> Iterator[tuple[str, str]]:
+    """Lines of two values."""
+    for line in listing.splitlines():
+        one, mark, other = line.partition("|")
+        if mark:
+            yield one, other
 
 
 def _element(state: str, account: Account | None) -> Element:
