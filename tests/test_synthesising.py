@@ -313,6 +313,19 @@ def test_a_laboratory_may_declare_a_synthesis_of_its_own(season: Path, tmp_path:
     assert ending.product and ending.product.name.startswith("lab.maximum_31TCH_20210101_20210131_")
 
 
+def test_a_layer_may_be_a_part_of_what_was_read(season: Path, tmp_path: Path) -> None:
+    @synthesis("lab.first", version="1", of="snow", takes=["snow"], outputs=[Layer("first", "uint8")])
+    def first(series: Any) -> dict[str, Any]:
+        """The first product of a period."""
+        return {"first": series.values[0]}
+
+    tall = Grid("EPSG:32631", 300000.0, 4900020.0, (20.0, 20.0), (1600, 7))
+    values = np.arange(1600, dtype=np.uint16)[:, None].astype(np.uint8)
+    write_lis(tmp_path / "tall", "20210103", values, grid=tall)
+    (ending,) = thalweg.run(tmp_path / "tall", first, to=tmp_path / "out", period="2021-01")
+    assert np.array_equal(layer(ending, "first"), np.broadcast_to(values, tall.shape))
+
+
 def test_a_declaration_that_contradicts_itself_is_refused() -> None:
     def nothing(series: Any) -> dict[str, Any]:
         """Nothing."""

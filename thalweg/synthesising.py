@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -251,11 +252,13 @@ class OpenSeries(ExitStack):
             raise
 
     def strips(self, rows: int | None) -> Iterator[tuple[int, Series]]:
-        """A strip after the other, every product read by a job of its own."""
+        """A strip after the other, every product read by a job of its own, into the memory of the strip before."""
         height, width = self.grid.shape
-        step = rows or STRIP_ROWS
+        step = min(rows or STRIP_ROWS, height)
+        memory = np.empty(len(self._aligned) * step * width, np.uint8)
         for first, last in pairwise([*range(0, height, step), height]):
-            values = np.empty((len(self._aligned), last - first, width), np.uint8)
+            shape = (len(self._aligned), last - first, width)
+            values = memory[: math.prod(shape)].reshape(shape)
             jobs = zip(self._aligned, values, strict=True)
             for done in [self.pool.submit(one.read, first, last, out) for one, out in jobs]:
                 done.result()
@@ -388,7 +391,8 @@ class _Unit:
             for job in waiting:
                 job.result()
             waiting = [
-                pool.submit(writer.append, layer, pack(layer, rows)) for layer, rows in self._stored(layers)
+                pool.submit(writer.append, layer, pack(layer, rows))
+                for layer, rows in self._stored(layers, strip)
             ]
             if self.order.progress:
                 self.order.progress(self.gathering.id, self.chain.name, row / height)
@@ -397,11 +401,12 @@ class _Unit:
         if cube:
             cube.writer.close()
 
-    def _stored(self, layers: Mapping[str, Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
-        return (
-            (self.chain.layer(name, self.assignment.parameters), np.asarray(rows))
-            for name, rows in layers.items()
-        )
+    def _stored(self, layers: Mapping[str, Any], strip: Any) -> Iterator[tuple[Layer, NDArray[Any]]]:
+        for name, rows in layers.items():
+            values = np.asarray(rows)
+            # The next strip is read into the memory of this one while its layers are written.
+            is_view = isinstance(strip, Series) and np.may_share_memory(values, strip.values)
+            yield self.chain.layer(name, self.assignment.parameters), values.copy() if is_view else values
 
     def _finish(
         self, contents: Contents, plan: _Plan, writer: ProductWriter, folder: Path, pool: Executor
