@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -80,17 +80,35 @@ Opening = Callable[[], AbstractContextManager[Contents]]
 def process_periods(
     paths: list[Path], assignment: Assignment[Synthesis], order: Order, period: str
 ) -> Iterator[Ending]:
-    """Endings of a synthesis on the products at some paths: one a tile, period and origin of the products."""
+    """Endings of a synthesis on the products at some paths: one a tile, period and origin of the products.
+
+    A product that cannot be read has a failed ending of its own, and the others are used.
+    """
     chain = assignment.chain
     if order.box is not None:
         raise UsageError(f"a box, which {chain.name!r} does not take: products are used whole")
     try:
         with raster_environment(), Source(chain.of, chain.takes, order.settings.scratch) as source:
-            members = [member for path in paths for member in source.members(path)]
-            for gathering, opening in _units(members, assignment, order, period):
+            members, unreadable = _read_members(source, paths)
+            for path, problem in unreadable:
+                yield Ending(chain.name, path.name, "failed", error=problem)
+            units = _units(members, assignment, order, period) if members else ()
+            for gathering, opening in units:
                 yield _Unit(gathering, opening, assignment, order).end()
     except ThalwegError as problem:
         yield Ending(chain.name, " ".join(path.name for path in paths), "failed", error=problem)
+
+
+def _read_members(source: Source, paths: list[Path]) -> tuple[list[Member], list[tuple[Path, ThalwegError]]]:
+    """Products at some paths; and paths, or products in them, that cannot be read, with why."""
+    members: list[Member] = []
+    unreadable: list[tuple[Path, ThalwegError]] = []
+    for path in paths:
+        try:
+            members += source.members(path)
+        except ThalwegError as problem:
+            unreadable.append((path, problem))
+    return members, [*unreadable, *source.broken]
 
 
 def _units(
@@ -105,8 +123,7 @@ def _units(
         yield from tally_units(members, assignment, order, periods)
         return
     for each in periods:
-        for gathering in gather(members, each, assignment):
-            yield gathering, partial(OpenSeries, gathering, order)
+        yield from series_units(members, each, assignment, order)
 
 
 def periods_of(text: str, members: Iterable[Member], chain: Synthesis) -> list[Period]:
@@ -129,21 +146,30 @@ def periods_of(text: str, members: Iterable[Member], chain: Synthesis) -> list[P
     return [period]
 
 
-def gather(members: list[Member], period: Period, assignment: Assignment[Synthesis]) -> list[Gathering]:
-    """Products by tile and origin, with those that are not used and why.
+def series_units(
+    members: list[Member], period: Period, assignment: Assignment[Synthesis], order: Order
+) -> Iterator[tuple[Gathering, Opening]]:
+    """Products by tile and origin, with those that are not used and why, and what opens them.
 
     A product of another program has no origin and belongs to all; one of another tile was named by hand, and is told.
     """
     chain, parameters = assignment.chain, assignment.parameters
     own = [member for member in members if not chain.is_across(member, parameters)] or members
-    gatherings = []
     for tile in sorted({member.tile for member in own}):
         of_tile = [member for member in members if member.tile == tile or member not in own]
         for origin in sorted({member.origin for member in of_tile if member.origin}) or [""]:
             joined = [member for member in of_tile if member.origin in ("", origin)]
             strangers = [member for member in own if member.tile != tile and not member.origin]
-            gatherings.append(_gathering(tile, joined, strangers, period, assignment))
-    return gatherings
+            try:
+                gathering = _gathering(tile, joined, strangers, period, assignment)
+            except ThalwegError as problem:
+                yield Gathering(tile, period, tuple(joined)), partial(_refuse, problem)
+            else:
+                yield gathering, partial(OpenSeries, gathering, order)
+
+
+def _refuse(problem: ThalwegError) -> NoReturn:
+    raise problem
 
 
 def _gathering(
