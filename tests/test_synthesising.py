@@ -139,16 +139,46 @@ def test_a_product_without_a_raster_is_named(season: Path, tmp_path: Path) -> No
     broken = season / "LIS_S2-SNOW-FSC_T31TCH_20210107T105910_1.11.0"
     broken.mkdir()
     (broken / "LIS_S2-SNOW-FSC-QCFLAGS_T31TCH_20210107T105910_1.11.0.tif").write_bytes(b"")
-    (ending,) = run(season, tmp_path / "out")
-    assert ending.error and ending.error.id == "SYN-02"
-    assert broken.name in str(ending.error)
+    failed, done = run(season, tmp_path / "out")
+    assert (failed.granule, failed.state, done.state) == (broken.name, "failed", "done")
+    assert failed.error and failed.error.id == "SYN-02"
+    assert broken.name in str(failed.error)
+    assert len(done.properties["snow:products_used"]) == 3
 
 
 def test_a_damaged_archive_is_named(season: Path, tmp_path: Path) -> None:
     archive = season / "LIS_S2-SNOW-FSC_T31TCH_20210107T105910_1.11.0.zip"
     archive.write_bytes(b"PK no zip")
-    (ending,) = run(season, tmp_path / "out")
-    assert ending.error and ending.error.id == "SYN-03"
+    failed, done = run(season, tmp_path / "out")
+    assert failed.error and failed.error.id == "SYN-03"
+    assert done.state == "done"
+
+
+def test_a_damaged_product_that_is_named_does_not_stop_the_others(season: Path, tmp_path: Path) -> None:
+    failed, done = run([season, tmp_path / "nowhere"], tmp_path / "out")
+    assert (failed.granule, done.state) == ("nowhere", "done")
+    assert failed.error and failed.error.id == "SYN-01"
+
+
+def test_a_raster_that_cannot_be_decoded_ends_its_tile_only(season: Path, tmp_path: Path) -> None:
+    whole = (
+        write_lis(season, "20210105", 100, tile="T31TBH")
+        / "LIS_S2-SNOW-FSC_T31TBH_20210105T105910_1.11.0.tif"
+    )
+    whole.write_bytes(whole.read_bytes()[:200])
+    failed, done = run(season, tmp_path / "out")
+    assert (failed.tile, failed.state, done.tile, done.state) == ("31TBH", "failed", "31TCH", "done")
+    assert failed.error and failed.error.kind == "bad-input"
+    assert whole.name in str(failed.error)
+
+
+def test_products_that_contradict_each_other_end_their_tile_only(season: Path, tmp_path: Path) -> None:
+    one = write_lis(season, "20210105", 100, tile="T31TBH")
+    other = write_lis(tmp_path / "other", "20210105", 0, tile="T31TBH")
+    assert one.name == other.name
+    failed, done = run([season, tmp_path / "other"], tmp_path / "out")
+    assert (failed.tile, failed.state, done.tile, done.state) == ("31TBH", "failed", "31TCH", "done")
+    assert failed.error and failed.error.id == "E_CONFLICT"
 
 
 def test_archives_and_bare_rasters_are_products_too(season: Path, tmp_path: Path) -> None:
@@ -311,6 +341,19 @@ def test_a_laboratory_may_declare_a_synthesis_of_its_own(season: Path, tmp_path:
     (ending,) = thalweg.run(season, maximum, to=tmp_path / "out", period="2021-01")
     assert np.unique(layer(ending, "maximum")) == [100]
     assert ending.product and ending.product.name.startswith("lab.maximum_31TCH_20210101_20210131_")
+
+
+def test_a_layer_may_be_a_part_of_what_was_read(season: Path, tmp_path: Path) -> None:
+    @synthesis("lab.first", version="1", of="snow", takes=["snow"], outputs=[Layer("first", "uint8")])
+    def first(series: Any) -> dict[str, Any]:
+        """The first product of a period."""
+        return {"first": series.values[0]}
+
+    tall = Grid("EPSG:32631", 300000.0, 4900020.0, (20.0, 20.0), (1600, 7))
+    values = np.arange(1600, dtype=np.uint16)[:, None].astype(np.uint8)
+    write_lis(tmp_path / "tall", "20210103", values, grid=tall)
+    (ending,) = thalweg.run(tmp_path / "tall", first, to=tmp_path / "out", period="2021-01")
+    assert np.array_equal(layer(ending, "first"), np.broadcast_to(values, tall.shape))
 
 
 def test_a_declaration_that_contradicts_itself_is_refused() -> None:

@@ -264,6 +264,15 @@ class RowStream:
         self._kept, self._first = block[keep_from - first :].copy(), keep_from
         return block[: last - first]
 
+    def write_rows(self, first: int, last: int, out: NDArray[Any]) -> None:
+        """The same numbers, into `out`; rows that are whole blocks are decoded there, without a copy between."""
+        follows = first == self._first + len(self._kept) and not self._overlap
+        if follows and last == self._whole_blocks(last):
+            self._fill(out, self._row + first)
+            self._kept, self._first = self._kept[:0], last
+        else:
+            out[:] = self.rows(first, last)
+
     def _extend(self, kept: NDArray[Any], first: int, last: int) -> NDArray[Any]:
         shared, missing = self.opened.shared, first + len(kept)
         is_served = shared is not None and shared.serves(self)

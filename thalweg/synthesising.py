@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -79,17 +80,35 @@ Opening = Callable[[], AbstractContextManager[Contents]]
 def process_periods(
     paths: list[Path], assignment: Assignment[Synthesis], order: Order, period: str
 ) -> Iterator[Ending]:
-    """Endings of a synthesis on the products at some paths: one a tile, period and origin of the products."""
+    """Endings of a synthesis on the products at some paths: one a tile, period and origin of the products.
+
+    A product that cannot be read has a failed ending of its own, and the others are used.
+    """
     chain = assignment.chain
     if order.box is not None:
         raise UsageError(f"a box, which {chain.name!r} does not take: products are used whole")
     try:
         with raster_environment(), Source(chain.of, chain.takes, order.settings.scratch) as source:
-            members = [member for path in paths for member in source.members(path)]
-            for gathering, opening in _units(members, assignment, order, period):
+            members, unreadable = _read_members(source, paths)
+            for path, problem in unreadable:
+                yield Ending(chain.name, path.name, "failed", error=problem)
+            units = _units(members, assignment, order, period) if members else ()
+            for gathering, opening in units:
                 yield _Unit(gathering, opening, assignment, order).end()
     except ThalwegError as problem:
         yield Ending(chain.name, " ".join(path.name for path in paths), "failed", error=problem)
+
+
+def _read_members(source: Source, paths: list[Path]) -> tuple[list[Member], list[tuple[Path, ThalwegError]]]:
+    """Products at some paths; and paths, or products in them, that cannot be read, with why."""
+    members: list[Member] = []
+    unreadable: list[tuple[Path, ThalwegError]] = []
+    for path in paths:
+        try:
+            members += source.members(path)
+        except ThalwegError as problem:
+            unreadable.append((path, problem))
+    return members, [*unreadable, *source.broken]
 
 
 def _units(
@@ -104,8 +123,7 @@ def _units(
         yield from tally_units(members, assignment, order, periods)
         return
     for each in periods:
-        for gathering in gather(members, each, assignment):
-            yield gathering, partial(OpenSeries, gathering, order)
+        yield from series_units(members, each, assignment, order)
 
 
 def periods_of(text: str, members: Iterable[Member], chain: Synthesis) -> list[Period]:
@@ -128,21 +146,30 @@ def periods_of(text: str, members: Iterable[Member], chain: Synthesis) -> list[P
     return [period]
 
 
-def gather(members: list[Member], period: Period, assignment: Assignment[Synthesis]) -> list[Gathering]:
-    """Products by tile and origin, with those that are not used and why.
+def series_units(
+    members: list[Member], period: Period, assignment: Assignment[Synthesis], order: Order
+) -> Iterator[tuple[Gathering, Opening]]:
+    """Products by tile and origin, with those that are not used and why, and what opens them.
 
     A product of another program has no origin and belongs to all; one of another tile was named by hand, and is told.
     """
     chain, parameters = assignment.chain, assignment.parameters
     own = [member for member in members if not chain.is_across(member, parameters)] or members
-    gatherings = []
     for tile in sorted({member.tile for member in own}):
         of_tile = [member for member in members if member.tile == tile or member not in own]
         for origin in sorted({member.origin for member in of_tile if member.origin}) or [""]:
             joined = [member for member in of_tile if member.origin in ("", origin)]
             strangers = [member for member in own if member.tile != tile and not member.origin]
-            gatherings.append(_gathering(tile, joined, strangers, period, assignment))
-    return gatherings
+            try:
+                gathering = _gathering(tile, joined, strangers, period, assignment)
+            except ThalwegError as problem:
+                yield Gathering(tile, period, tuple(joined)), partial(_refuse, problem)
+            else:
+                yield gathering, partial(OpenSeries, gathering, order)
+
+
+def _refuse(problem: ThalwegError) -> NoReturn:
+    raise problem
 
 
 def _gathering(
@@ -251,11 +278,13 @@ class OpenSeries(ExitStack):
             raise
 
     def strips(self, rows: int | None) -> Iterator[tuple[int, Series]]:
-        """A strip after the other, every product read by a job of its own."""
+        """A strip after the other, every product read by a job of its own, into the memory of the strip before."""
         height, width = self.grid.shape
-        step = rows or STRIP_ROWS
+        step = min(rows or STRIP_ROWS, height)
+        memory = np.empty(len(self._aligned) * step * width, np.uint8)
         for first, last in pairwise([*range(0, height, step), height]):
-            values = np.empty((len(self._aligned), last - first, width), np.uint8)
+            shape = (len(self._aligned), last - first, width)
+            values = memory[: math.prod(shape)].reshape(shape)
             jobs = zip(self._aligned, values, strict=True)
             for done in [self.pool.submit(one.read, first, last, out) for one, out in jobs]:
                 done.result()
@@ -388,7 +417,8 @@ class _Unit:
             for job in waiting:
                 job.result()
             waiting = [
-                pool.submit(writer.append, layer, pack(layer, rows)) for layer, rows in self._stored(layers)
+                pool.submit(writer.append, layer, pack(layer, rows))
+                for layer, rows in self._stored(layers, strip)
             ]
             if self.order.progress:
                 self.order.progress(self.gathering.id, self.chain.name, row / height)
@@ -397,11 +427,12 @@ class _Unit:
         if cube:
             cube.writer.close()
 
-    def _stored(self, layers: Mapping[str, Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
-        return (
-            (self.chain.layer(name, self.assignment.parameters), np.asarray(rows))
-            for name, rows in layers.items()
-        )
+    def _stored(self, layers: Mapping[str, Any], strip: Any) -> Iterator[tuple[Layer, NDArray[Any]]]:
+        for name, rows in layers.items():
+            values = np.asarray(rows)
+            # The next strip is read into the memory of this one while its layers are written.
+            is_view = isinstance(strip, Series) and np.may_share_memory(values, strip.values)
+            yield self.chain.layer(name, self.assignment.parameters), values.copy() if is_view else values
 
     def _finish(
         self, contents: Contents, plan: _Plan, writer: ProductWriter, folder: Path, pool: Executor

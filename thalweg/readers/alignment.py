@@ -41,7 +41,7 @@ class Aligned:
     def read(self, first: int, last: int, out: NDArray[np.uint8]) -> None:
         """Write rows `first` to before `last` of the grid into `out`."""
         if self._rows is None or self._columns is None:
-            out[:] = self._stream.rows(first, last)
+            self._stream.write_rows(first, last, out)
             return
         out[:] = OUTSIDE
         rows, columns = self._rows[first:last], self._columns

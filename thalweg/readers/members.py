@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from thalweg.errors import BadInput, MissingInput
+from thalweg.errors import BadInput, MissingInput, ThalwegError
 from thalweg.item import RECIPE, read_item, spacecraft
 from thalweg.parameters import canonical_json
 from thalweg.raster import Raster
@@ -21,7 +21,7 @@ from thalweg.readers.archive import is_archive, opened_archive
 from thalweg.readers.facts import utc
 from thalweg.readers.foreign import LAYER, is_foreign, read_foreign
 from thalweg.readers.listing import Folder
-from thalweg.series import DEFAULT, Member, acquisition_name
+from thalweg.series import DEFAULT, Member, acquisition_name, version_numbers
 
 DEPTH = 5
 """Folders between a destination and a product: collection, tile, year, month, product."""
@@ -35,6 +35,8 @@ class Source:
     def __init__(self, chain: str, takes: Sequence[str], scratch: Path | None = None) -> None:
         self._chain, self._takes, self._scratch = chain, tuple(takes), scratch
         self._stack = ExitStack()
+        self.broken: list[tuple[Path, ThalwegError]] = []
+        """Products in folders that were searched which cannot be read, and why."""
 
     def __enter__(self) -> Source:
         return self
@@ -45,16 +47,17 @@ class Source:
     def members(self, given: Path) -> list[Member]:
         """The products at a path: one product (folder, raster or archive), or all that a folder holds.
 
-        Of a folder, products of other chains are passed over. Raises MissingInput where there is nothing, or no
-        product among it, BadInput where a product is damaged.
+        Of a folder, products of other chains are passed over, and those that cannot be read go to `broken`. Raises
+        MissingInput where there is nothing, or no product among it, BadInput where a product is damaged.
         """
         if not given.exists():
             raise MissingInput(f"{given}: no such product or folder", id="SYN-01")
         one = self._product(given, given.name)
         if one is not None:
             return [one]
+        before = len(self.broken)
         found = list(self._search(given, DEPTH)) if given.is_dir() else []
-        if not found:
+        if not found and len(self.broken) == before:
             raise MissingInput(
                 f"{given}: is no product of the chain {self._chain!r}, and holds none",
                 id="SYN-01",
@@ -71,7 +74,12 @@ class Source:
             path = folder / name
             if (path / "collection.json").is_file() and not name.startswith(f"{self._chain}-"):
                 continue
-            one = self._product(path, name, is_named=False)
+            try:
+                one = self._product(path, name, is_named=False)
+            except ThalwegError as problem:
+                # One damaged product among thousands must not keep the others from being used.
+                self.broken.append((path, problem))
+                continue
             if one is not None:
                 yield one
             elif levels > 1 and path.is_dir() and not (path / f"{name}.json").is_file():
@@ -119,6 +127,9 @@ class Source:
         orbit = orbit if isinstance(orbit, int) else None
         layer, path = self._raster(folder, fields)
         in_name = _VERSION_IN_NAME.search(folder.name)
+        version = in_name[1].replace("-", ".") if in_name else fields.text("version", fields.properties)
+        # Versions are compared later, where a number that is none would harm other products.
+        version_numbers(version)
         credit = fields.properties.get("attribution")
         return Member(
             name=folder.name,
@@ -128,7 +139,7 @@ class Source:
             layer=layer,
             raster=Raster(path),
             acquisition=acquisition_name(platform, f"{sensed:%Y%m%dT%H%M%S}", orbit, tile),
-            version=in_name[1].replace("-", ".") if in_name else fields.text("version", fields.properties),
+            version=version,
             orbit=orbit,
             origin=_origin(fields),
             withdrawn=fields.properties.get("deprecated") is True,
