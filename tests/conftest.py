@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.clusters import started
 from tests.season import Season, make_season
+from tests.summer import make_summer
 from tests.winter import Winter, make_winter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,6 +61,12 @@ def shared() -> Path:
 def winter(tmp_path_factory: pytest.TempPathFactory) -> Winter:
     """A small synthetic granule in genuine MUSCATE layout, with static layers; not to be changed."""
     return make_winter(tmp_path_factory.mktemp("winter"))
+
+
+@pytest.fixture(scope="session")
+def summer(tmp_path_factory: pytest.TempPathFactory) -> Winter:
+    """A small synthetic granule with a lake, which all chains can read; not to be changed."""
+    return make_summer(tmp_path_factory.mktemp("summer"))
 
 
 @pytest.fixture(scope="session")

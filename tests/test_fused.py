@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,6 @@ from tests.granules import make_granule
 from tests.rasters import in_memory
 from tests.winter import Winter, rasters
 from thalweg import Band, Chain, Layer, Mask, Noted, chain
-from thalweg.cog import write_cog
-from thalweg.demo.muscate import ALL_BANDS, write_product, write_statics
-from thalweg.demo.scene import place, view
-from thalweg.demo.series import SEED, TILE
-from thalweg.demo.sky import Weather
 from thalweg.errors import BadInput, Bug, MissingInput, UsageError
 from thalweg.holding import Held, _kept, hold
 from thalweg.inputs import Upstream
@@ -508,24 +502,7 @@ def test_sums_are_held_in_half_the_space_without_loss() -> None:
 # --- the three chains of the house
 
 
-@pytest.fixture(scope="module")
-def summer(tmp_path_factory: pytest.TempPathFactory) -> Winter:
-    """A small granule with flat and surface reflectance of all bands that the three chains read."""
-    folder = tmp_path_factory.mktemp("summer")
-    where = place(TILE, SIDE, SEED)
-    lake = np.broadcast_to(np.arange(SIDE) > SIDE // 2, (SIDE, SIDE))
-    where = replace(where, lake=lake.copy(), elevation=np.where(lake, np.float32(300), where.elevation))
-    home = write_statics(where, folder / "STATIC")
-    fine = replace(where.grid, pixel=(10.0, 10.0), shape=(2 * SIDE, 2 * SIDE))
-    known = np.where(lake, 90, 0).astype(np.uint8).repeat(2, 0).repeat(2, 1)
-    write_cog(home / "gsw_occurrence.tif", known, Layer("gsw_occurrence", "uint8", nodata=255), fine)
-    sensed = datetime(2025, 7, 11, 10, 30, 31, tzinfo=UTC)
-    written = write_product(view(where, sensed, Weather(cloud=0.05, veil=0.02)), folder, ALL_BANDS)
-    return Winter(written.path, folder / "STATIC")
-
-
 HOUSE = ("snow", "water", "quality")
-SIDE = 120
 
 
 def run_house(summer: Winter, names: Any, to: Path, **more: Any) -> dict[str, Ending]:

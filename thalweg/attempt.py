@@ -48,6 +48,8 @@ class Commission:
     """Token of the attempt."""
     planned: Mapping[str, str]
     """Chain to the identity that its unit has in the plan."""
+    chains: frozenset[str] = frozenset()
+    """All chains of the campaign: products of others are not read, for the plan knows nothing of them."""
 
 
 def provenance_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -34,23 +34,38 @@ def unit_id(
 
 
 def unit_ids(
-    chain: str, version: str, parameter_digest: str, statics: Mapping[str, str]
-) -> Callable[[str], bytes]:
+    chain: str,
+    version: str,
+    parameter_digest: str,
+    statics: Mapping[str, str],
+    upstreams: Sequence[str] = (),
+) -> Callable[..., bytes]:
     """From the one granule of a unit on a whole tile to the 32 bytes of its `unit_id`, at a microsecond each.
 
-    Plans have millions of them, and what stands before the granule is hashed once.
+    `upstreams` are chains whose products of the same granule are read: what makes ids is given those of their units, 32
+    bytes each, after the granule. Plans have millions of ids, and what stands before the granule is hashed once.
     """
-    text = canonical_json(_identity(chain, version, parameter_digest, [_MARK], statics, None))
+    marks = {product_key(name): f"{_MARK}{place}" for place, name in enumerate(upstreams)}
+    text = canonical_json(_identity(chain, version, parameter_digest, [_MARK], {**statics, **marks}, None))
     # Keys are sorted: box and chain stand before the granules, and no value of theirs looks like them.
     before, after = text.split(f'"granules":["{_MARK}"]', 1)
     begun, rest = hashlib.sha256(f'{before}"granules":['.encode()), f"]{after}"
+    keys = [(f'"{key}":"{mark}"', f'"{key}":"') for key, mark in marks.items()]
 
-    def of(granule: str) -> bytes:
-        sum = begun.copy()
-        sum.update((encode_basestring_ascii(granule) + rest).encode())
-        return sum.digest()
+    def of(granule: str, *units: bytes) -> bytes:
+        told = rest
+        for (marked, key), unit in zip(keys, units, strict=True):
+            told = told.replace(marked, f'{key}{unit.hex()}"')
+        digest = begun.copy()
+        digest.update((encode_basestring_ascii(granule) + told).encode())
+        return digest.digest()
 
     return of
+
+
+def product_key(chain: str) -> str:
+    """Under which key the product of another chain stands among the static layers of an identity."""
+    return f"product:{chain}"
 
 
 def _identity(

@@ -136,8 +136,8 @@ class Order:
 
     @property
     def find(self) -> Find:
-        """Gives the products of other chains."""
-        return finder(self.destination, self.products)
+        """Gives the products of other chains; in a campaign, of its own chains only."""
+        return finder(self.destination, self.products, self.commission.chains if self.commission else None)
 
 
 C = TypeVar("C", bound=Declaration, covariant=True)
@@ -463,7 +463,8 @@ class _Unit:
     def _find(self, ended: Mapping[str, Ending]) -> Find:
         """Gives products of other chains: of those that ran in this job what they made there, and nothing older."""
         for upstream in self._upstreams():
-            if upstream.required and upstream.chain in self.after:
+            # A plan counts on the product, also where the chain could do without.
+            if (upstream.required or self.order.commission) and upstream.chain in self.after:
                 _check_ended(ended[upstream.chain], self.name)
 
         def find(chain: str, granule: Granule) -> Produced | None:

@@ -30,6 +30,7 @@ from thalweg.feed import (
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
+from thalweg.identity import product_key
 from thalweg.inputs import Band, Codes, Field, Input, Mask, Model, Static, Upstream, is_read_in
 from thalweg.opened import OpenRaster, open_raster
 from thalweg.raster import Packing, Raster
@@ -124,7 +125,7 @@ class Scenery:
     @property
     def identity(self) -> dict[str, str]:
         """Products of other chains that are read, for the identity of the unit."""
-        return {f"product:{chain}": produced.unit for chain, produced in self.produced.items()}
+        return {product_key(chain): produced.unit for chain, produced in self.produced.items()}
 
     @property
     def finest(self) -> int:
@@ -367,7 +368,7 @@ class Scenery:
         self.static_files[static.role] = path
 
     def _add_model(self, model: Model, layers: StaticLayers, tile: str) -> None:
-        path = layers.find(model.role, tile, MODELS)
+        path = layers.find_model(model.role, tile)
         if path is not None:
             self.models[model.role] = read_model(path)
             self.static_files[model.role] = path

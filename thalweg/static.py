@@ -66,6 +66,10 @@ class StaticLayers:
         candidates = (path for path in self.candidates(role, tile, suffixes) if path.exists())
         return next(candidates, None)
 
+    def find_model(self, role: str, tile: str) -> Path | None:
+        """As `find`, of a model."""
+        return self.find(role, tile, MODELS)
+
     def candidates(self, role: str, tile: str, suffixes: Sequence[str] = LAYERS) -> Iterable[Path]:
         """Every place where the file of a role may be, in order."""
         if self.folder is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +31,17 @@ Find = Callable[[str, "Granule"], Produced | None]
 """Gives the product of a chain for a granule, or None where there is none."""
 
 
-def finder(destination: Path, named: Mapping[str, Path]) -> Find:
-    """Looks for products among those that the user named (chain to folder), then in the destination."""
+def finder(destination: Path, named: Mapping[str, Path], known: Collection[str] | None = None) -> Find:
+    """Looks for products among those that the user named (chain to folder), then in the destination.
+
+    `known` are the chains whose products are looked for there; None: any.
+    """
 
     def find(chain: str, granule: Granule) -> Produced | None:
         if chain in named:
             return read_product(named[chain])
+        if known is not None and chain not in known:
+            return None
         return find_product(destination, chain, granule)
 
     return find

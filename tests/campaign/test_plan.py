@@ -21,7 +21,7 @@ from thalweg.campaign.folder import open_folder, read_plan, write_folder
 from thalweg.campaign.plan import Planned, make_plan
 from thalweg.campaign.site_file import Site
 from thalweg.errors import BadInput, BadParameters, MissingInput, UsageError
-from thalweg.identity import unit_id, unit_ids
+from thalweg.identity import product_key, unit_id, unit_ids
 from thalweg.preparation import write_digest
 
 TILES = ("31TCH", "31TCJ")
@@ -62,16 +62,49 @@ def test_planned_units_are_those_that_the_run_computes(winter: Winter, tmp_path:
     assert planned.plan.granules["tile"].to_pylist() == [ending.tile]
 
 
+def test_chains_that_read_each_other_are_planned_as_they_run(summer: Winter, tmp_path: Path) -> None:
+    copy = summer.copy(tmp_path)
+    for layer in copy.static.rglob("*.tif"):
+        write_digest(layer)
+    chains = ["quality", "snow", "water"]
+    parameters: dict[str, dict[str, Any]] = {"water": {"detector": "dswx"}, "quality": {}, "snow": {}}
+    file = write_campaign(
+        tmp_path,
+        chains=[{"name": name, "parameters": parameters[name]} for name in chains],
+        period="2000/2099",
+        inputs={"provider": "folder", "at": "."},
+        static={"folder": "STATIC"},
+    )
+    endings = thalweg.run(copy.granule, chains, to=tmp_path / "products", static=copy.static, **parameters)
+    assert [ending.state for ending in endings] == ["done"] * 3, endings
+    assert ids_of(plan_of(file)) == [ending.unit for ending in endings]
+    alone = [{"name": "quality", "parameters": {}}]
+    file = write_campaign(
+        tmp_path,
+        chains=alone,
+        period="2000/2099",
+        inputs={"provider": "folder", "at": "."},
+        static={"folder": "STATIC"},
+    )
+    assert ids_of(plan_of(file)) != [endings[0].unit]
+
+
+_DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
 @given(
     granule=st.text(max_size=40),
-    statics=st.dictionaries(
-        st.text(max_size=8), st.text("0123456789abcdef", min_size=64, max_size=64), max_size=3
-    ),
+    statics=st.dictionaries(st.text(max_size=8), _DIGESTS, max_size=3),
+    upstreams=st.dictionaries(st.sampled_from(["water", "snow", "lab.x"]), _DIGESTS, max_size=3),
     version=st.text(max_size=8),
 )
-def test_many_ids_are_made_as_one_is(granule: str, statics: dict[str, str], version: str) -> None:
-    one = unit_id("snow", version, "ab" * 32, [granule], statics)
-    assert unit_ids("snow", version, "ab" * 32, statics)(granule).hex() == one
+def test_many_ids_are_made_as_one_is(
+    granule: str, statics: dict[str, str], upstreams: dict[str, str], version: str
+) -> None:
+    products = {product_key(name): unit for name, unit in upstreams.items()}
+    one = unit_id("snow", version, "ab" * 32, [granule], {**statics, **products})
+    of = unit_ids("snow", version, "ab" * 32, statics, list(upstreams))
+    assert of(granule, *map(bytes.fromhex, upstreams.values())).hex() == one
 
 
 def test_the_same_inputs_give_the_same_digest(folder: Path) -> None:

@@ -33,7 +33,6 @@ def write_manifest(
 def batch_of(facts: PlanFacts, site: Site, lease: Lease, simulate: Simulation | None = None) -> Batch:
     """The manifest of a lease; units of one granule stand together, in the order of the plan."""
     waiting, places = lease.waiting, facts.places
-    names = {unit.chain for unit in waiting.units}
     called = {chain.chain: chain.name for chain in facts.chains}
     return Batch(
         campaign=facts.name,
@@ -42,7 +41,8 @@ def batch_of(facts: PlanFacts, site: Site, lease: Lease, simulate: Simulation | 
         destination=places.destination,
         scratch=site.scratch,
         statics=BatchStatics(places.static_folder, places.static_files, places.without),
-        chains=tuple(_chain(chain) for chain in facts.chains if chain.chain in names),
+        # All of them: one may read the products of another that has none of its units in this batch.
+        chains=tuple(_chain(chain) for chain in facts.chains),
         resources=Resources(
             memory_mb=waiting.memory_mb or site.memory_mb,
             seconds=waiting.seconds or min(2 * site.job_seconds, site.max_seconds),

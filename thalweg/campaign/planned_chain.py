@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +12,7 @@ from thalweg.campaign.campaign_file import ChosenChain
 from thalweg.chain import Chain
 from thalweg.errors import BadParameters
 from thalweg.granule import Granule
-from thalweg.inputs import Static
+from thalweg.inputs import Input, Model, Static, Upstream
 from thalweg.parameter_files import dated_set, newest_set, read_parameters
 from thalweg.parameters import digest
 from thalweg.registry import find_granule_chain
@@ -47,10 +47,16 @@ class ReadyChain:
     parameters: Any
     """The parameters in the form that its functions receive."""
 
-    def statics(self, granule: Granule) -> tuple[Static, ...]:
-        """The static layers that it may read of such a granule."""
-        inputs = self.chain.inputs_for(self.parameters, granule)
-        return tuple(declared for declared in inputs if isinstance(declared, Static))
+    def statics(self, granule: Granule) -> tuple[Static | Model, ...]:
+        """The static layers and models that it may read of such a granule."""
+        return tuple(declared for declared in self._inputs(granule) if isinstance(declared, Static | Model))
+
+    def upstreams(self, granule: Granule) -> tuple[str, ...]:
+        """The chains whose products of such a granule it may read."""
+        return tuple(declared.chain for declared in self._inputs(granule) if isinstance(declared, Upstream))
+
+    def _inputs(self, granule: Granule) -> Sequence[Input]:
+        return self.chain.inputs_for(self.parameters, granule)
 
 
 def prepare_chains(chosen: tuple[ChosenChain, ...], base: Path) -> tuple[ReadyChain, ...]:

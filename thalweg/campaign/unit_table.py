@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from thalweg.campaign.planned_chain import ReadyChain
+from thalweg.errors import BadParameters
 from thalweg.granule import Granule, Level
 from thalweg.identity import unit_ids
+from thalweg.inputs import Model, Static
 from thalweg.providers.found import need_arrow
 
 if TYPE_CHECKING:
@@ -22,6 +24,22 @@ if TYPE_CHECKING:
 
 Kind = tuple[str, str, str]
 """Format, platform and level of a granule: what static layers a chain reads depends on nothing else of it."""
+
+
+_Maker = tuple[int, Callable[..., bytes], tuple[int, ...]]
+"""Number of a chain, what makes its ids of a granule's name and the ids of the chains that follow here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a chain reads beside the granule."""
+
+    chain: int
+    """Number of the chain."""
+    layers: tuple[Static | Model, ...]
+    """Static layers and models."""
+    after: tuple[int, ...]
+    """Numbers of the chains whose products it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +76,11 @@ def make_units(granules: arrow.Table, chains: Sequence[ReadyChain], layers: Stat
     kinds, codes = _kinds(granules)
     for tile, first, last in _runs(granules):
         for kind, row in zip(codes[first:last].tolist(), range(first, last), strict=True):
-            for number, of in statics.identities(tile, kinds[kind]):
-                ids += of(names[row])
+            made: dict[int, bytes] = {}
+            for number, of, before in statics.identities(tile, kinds[kind]):
+                made[number] = of(names[row], *[made[upstream] for upstream in before])
+            for number in sorted(made):
+                ids += made[number]
                 rows.append(row)
                 numbers.append(number)
     columns = {
@@ -106,17 +127,17 @@ class _Statics:
     digests: dict[Path, str] = field(default_factory=dict)
     unprepared: dict[Path, None] = field(default_factory=dict)
     missing: dict[str, dict[str, None]] = field(default_factory=dict)
-    needs: dict[Kind, list[tuple[int, tuple[tuple[str, bool], ...]]]] = field(default_factory=dict)
+    needs: dict[Kind, list[_Need]] = field(default_factory=dict)
     tile: str = ""
-    of_tile: dict[Kind, list[tuple[int, Callable[[str], bytes]]]] = field(default_factory=dict)
+    of_tile: dict[Kind, list[_Maker]] = field(default_factory=dict)
 
-    def identities(self, tile: str, kind: Kind) -> list[tuple[int, Callable[[str], bytes]]]:
-        """The chains that take such a granule, each with what makes ids of granules of the tile."""
+    def identities(self, tile: str, kind: Kind) -> list[_Maker]:
+        """The chains that take such a granule, each after those whose products it reads."""
         if tile != self.tile:
             self.tile, self.of_tile = tile, {}
         if kind not in self.of_tile:
             self.of_tile[kind] = [
-                (number, self._identity(number, roles)) for number, roles in self._needs(kind)
+                (need.chain, self._identity(need), need.after) for need in self._needs(kind)
             ]
         return self.of_tile[kind]
 
@@ -126,25 +147,34 @@ class _Statics:
             {role: tuple(tiles) for role, tiles in sorted(self.missing.items())}, tuple(self.unprepared)
         )
 
-    def _needs(self, kind: Kind) -> list[tuple[int, tuple[tuple[str, bool], ...]]]:
-        """The chains that take granules of a kind, with the roles that they read and whether they must be there."""
+    def _needs(self, kind: Kind) -> list[_Need]:
+        """What the chains that take granules of a kind read beside these, each after those whose products it reads."""
         if kind not in self.needs:
             sample = sample_granule(kind)
-            self.needs[kind] = [
-                (number, tuple((static.role, static.required) for static in ready.statics(sample)))
+            taking = {
+                ready.chain.name: number
                 for number, ready in enumerate(self.chains)
                 if kind[2] in ready.chain.levels
-            ]
+            }
+            needs = []
+            for number in taking.values():
+                ready = self.chains[number]
+                after = tuple(taking[name] for name in ready.upstreams(sample) if name in taking)
+                needs.append(_Need(number, ready.statics(sample), after))
+            self.needs[kind] = _in_sequence(needs)
         return self.needs[kind]
 
-    def _identity(self, number: int, roles: tuple[tuple[str, bool], ...]) -> Callable[[str], bytes]:
-        digests = {role: digest for role, required in roles if (digest := self._digest(role, required))}
-        planned = self.chains[number].planned
-        return unit_ids(planned.chain, planned.version, planned.digest, digests)
+    def _identity(self, need: _Need) -> Callable[..., bytes]:
+        digests = {layer.role: digest for layer in need.layers if (digest := self._digest(layer))}
+        planned = self.chains[need.chain].planned
+        upstreams = [self.chains[number].planned.chain for number in need.after]
+        return unit_ids(planned.chain, planned.version, planned.digest, digests, upstreams)
 
-    def _digest(self, role: str, required: bool) -> str:
+    def _digest(self, layer: Static | Model) -> str:
         """Digest of the layer of the present tile; empty where there is none."""
-        path = self.layers.find(role, self.tile)
+        role, required = layer.role, layer.required
+        find = self.layers.find_model if isinstance(layer, Model) else self.layers.find
+        path = find(role, self.tile)
         if path is None:
             if required:
                 self.missing.setdefault(role, {})[self.tile] = None
@@ -160,6 +190,19 @@ class _Statics:
         if digest is None:
             self.unprepared[path] = None
         return digest or ""
+
+
+def _in_sequence(needs: Sequence[_Need]) -> list[_Need]:
+    """Every chain after those whose products it reads; BadParameters where they read each other's."""
+    waiting, placed = list(needs), list[_Need]()
+    while waiting:
+        done = {need.chain for need in placed}
+        ready = [need for need in waiting if done.issuperset(need.after)]
+        if not ready:
+            raise BadParameters("chains: some of them read each other's products")
+        placed += ready
+        waiting = [need for need in waiting if need not in ready]
+    return placed
 
 
 def sample_granule(kind: Kind) -> Granule:

@@ -29,6 +29,9 @@ class Science:
         self._assignments: dict[str, Assignment[Chain] | ThalwegError] = {
             chain.name: _assignment(chain) for chain in batch.chains
         }
+        self._chains = frozenset(
+            ready.chain.name for ready in self._assignments.values() if isinstance(ready, Assignment)
+        )
         self._order = _order(batch)
 
     def make(self, granule: BatchGranule, units: tuple[BatchUnit, ...]) -> Iterator[Receipt]:
@@ -59,7 +62,7 @@ class Science:
             problem = self._order
             return [Ending(each.chain.name, granule.path, "failed", error=problem) for _, each in ready]
         planned = {assignment.chain.name: unit.id for unit, assignment in ready}
-        commission = Commission(self._batch.campaign, str(self._batch.token), planned)
+        commission = Commission(self._batch.campaign, str(self._batch.token), planned, self._chains)
         order = replace(self._order, commission=commission)
         return process_granule(Path(granule.path), [assignment for _, assignment in ready], order)
 

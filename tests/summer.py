@@ -1,0 +1,34 @@
+"""A small granule that all chains of granules can read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from tests.winter import Winter
+from thalweg import Layer
+from thalweg.cog import write_cog
+from thalweg.demo.muscate import ALL_BANDS, write_product, write_statics
+from thalweg.demo.scene import place, view
+from thalweg.demo.series import SEED, TILE
+from thalweg.demo.sky import Weather
+
+SIDE = 120
+"""Pixels of 20 m, across."""
+
+
+def make_summer(folder: Path) -> Winter:
+    """Flat and surface reflectance of all bands, half of it a lake, with static layers."""
+    where = place(TILE, SIDE, SEED)
+    lake = np.broadcast_to(np.arange(SIDE) > SIDE // 2, (SIDE, SIDE))
+    where = replace(where, lake=lake.copy(), elevation=np.where(lake, np.float32(300), where.elevation))
+    home = write_statics(where, folder / "STATIC")
+    fine = replace(where.grid, pixel=(10.0, 10.0), shape=(2 * SIDE, 2 * SIDE))
+    known = np.where(lake, 90, 0).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    write_cog(home / "gsw_occurrence.tif", known, Layer("gsw_occurrence", "uint8", nodata=255), fine)
+    sensed = datetime(2025, 7, 11, 10, 30, 31, tzinfo=UTC)
+    written = write_product(view(where, sensed, Weather(cloud=0.05, veil=0.02)), folder, ALL_BANDS)
+    return Winter(written.path, folder / "STATIC")
