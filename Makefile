@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint style types tests walls faults schemas wheel requirements clean
+.PHONY: help demo test lint style types tests walls faults schemas wheel wheelhouse requirements clean
 
 # Everything that is made stays in the clone.
 export THALWEG_KERNEL_CACHE ?= $(CURDIR)/.cache/kernels
@@ -44,9 +44,13 @@ bench-%: $(TEST) ## side-by-side timings, such as make bench-snow
 
 schemas: $(TEST) ## write the generated schemas again
 	$(BIN)/thalweg chain schemas --to configs/chains
+	$(BIN)/thalweg campaign schemas --to docs/reference
 
 wheel: $(TEST) ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+wheelhouse: $(TEST) ## gather all wheels for nodes without network into dist/wheelhouse
+	scripts/wheelhouse
 
 PIN := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header

@@ -189,9 +189,8 @@ def time_chain(granule: Path, rounds: int, share: float) -> None:
         middle = {
             key: statistics.median(run[key] for run in figures[way]) for key in ("cpu", "wall", "memory")
         }
-        print(
-            f"{title:36} {middle['cpu']:6.2f} {middle['wall']:8.2f} {middle['memory']:8.0f} {middle['cpu'] / floor:12.2f}"
-        )
+        cost = f"{middle['cpu']:6.2f} {middle['wall']:8.2f} {middle['memory']:8.0f}"
+        print(f"{title:36} {cost} {middle['cpu'] / floor:12.2f}")
 
 
 def ask(process: subprocess.Popen[str]) -> dict[str, float]:

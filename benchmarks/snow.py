@@ -88,9 +88,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
 
 
 @contextmanager
-def servers(ways: list[str], folder: Path) -> Iterator[Callable[[str], dict[str, float]]]:
+def servers(
+    ways: list[str], folder: Path, script: Path = Path(__file__)
+) -> Iterator[Callable[[str], dict[str, float]]]:
     """One process a way that runs it each time it is asked, and says what that cost."""
-    command = [sys.executable, __file__, "--folder", str(folder), "--serve"]
+    command = [sys.executable, str(script), "--folder", str(folder), "--serve"]
     running = {
         way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for way in ways

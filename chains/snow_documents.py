@@ -1,7 +1,8 @@
-"""Text documents of LIS 1.11 products."""
+"""Text documents of LIS 1.11 products and syntheses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 DOI = "https://doi.org/10.24400/329360/F7Q52MNK"
@@ -24,6 +25,21 @@ def lis_metadata(product_id: str, zs: str, snow_percent: float, cloud_percent: f
             *lines,
             "  </Global_Index_List>",
             "</Source_Product>",
+            "",
+        ]
+    )
+
+
+def lis_synthesis_metadata(products: Iterable[str]) -> str:
+    """The text of the ``LIS_METADATA.XML`` of a synthesis: every product that was given, used or not."""
+    return "\n".join(
+        [
+            "<METADATA>",
+            f"  <DOI>{DOI}</DOI>",
+            "  <INPUTS_LIST>",
+            *(f"    <PRODUCT_NAME>{escape(name, quote=False)}</PRODUCT_NAME>" for name in products),
+            "  </INPUTS_LIST>",
+            "</METADATA>",
             "",
         ]
     )

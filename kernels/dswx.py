@@ -47,10 +47,16 @@ COVER_HALO = 17
 _FMASK_CLOUD, _FMASK_ADJACENT, _FMASK_SHADOW, _FMASK_SNOW = 2, 4, 8, 16
 _CLOUD, _SHADOW, _SNOW, _AEROSOL_OPEN, _AEROSOL_PARTIAL = 1, 2, 4, 8, 16
 _HOLE = 32
+_KEPT = 34
+_STRETCH = 64
 _NIR_LOW, _NIR_HIGH = 1, 2
 _LIT, _LAND_SHIFT, _OCEAN_BIT = 1, 1, 8
 _WATER_LAND, _SOFT_LAND, _BUILT_LAND = 1, 2, 3
 _CLEAR_BIT, _WET_BIT = 1, 2
+
+PLAIN = _LIT
+"""`ground` of lit land of no class that matters."""
+
 _COVER = len(LAYERS)
 _WTR, _BWTR, _CONF, _WTR_1, _WTR_2, _CLOUD_LAYER, _PROB = range(len(LAYERS))
 
@@ -94,9 +100,9 @@ class Thresholds:
     land_nir: int = 1200
     """Near infrared above which partial water on forest or built-up land is removed."""
 
-    def as_array(self) -> NDArray[np.int32]:
+    def as_array(self) -> NDArray[np.int16]:
         """The limits in the order of the fields, as `classify` takes them."""
-        return np.array(astuple(self), dtype=np.int32)
+        return np.array(astuple(self), dtype=np.int16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,35 +177,61 @@ class Rules:
 def _test_row(
     bands: Bands,
     fmask: Bytes,
-    fill: np.int32,
-    fmask_fill: np.int32,
-    limit: NDArray[np.int32],
+    fill: np.int16,
+    fmask_fill: np.int16,
+    limit: NDArray[np.int16],
     tests: Bytes,
     nir_class: Bytes,
 ) -> None:
-    """The five test bits and the invalid bit (32) of a row; its near infrared against two limits (1 low, 2 high)."""
+    """The five test bits and the invalid bit (32) of a row; its near infrared against two limits (1 low, 2 high).
+
+    A ratio (a - b) / (a + b) > m / 1000 is tested as (1000 - m) a > (1000 + m) b: factors of 16 bits make products of
+    32 that a CPU has cheap instructions for.
+    """
     blue, green, red, nir, swir1, swir2 = bands
     # A limit read inside the loop might be changed by a store to `tests`: the compiler would not vectorise.
-    water_mndwi, awesh, low_nir, high_nir = limit[0], limit[1], limit[11], limit[12]
+    mndwi, awesh, low_nir, high_nir = limit[0], np.int32(limit[1]), limit[11], limit[12]
     mndwi_1, swir1_1, nir_1, ndvi_1 = limit[2], limit[3], limit[4], limit[5]
     mndwi_2, blue_2, swir1_2, swir2_2, nir_2 = limit[6], limit[7], limit[8], limit[9], limit[10]
+    less, more = np.int16(1000 - mndwi), np.int16(1000 + mndwi)
+    less_1, more_1 = np.int16(1000 - mndwi_1), np.int16(1000 + mndwi_1)
+    less_2, more_2 = np.int16(1000 - mndwi_2), np.int16(1000 + mndwi_2)
+    less_green, more_green = np.int16(1000 - ndvi_1), np.int16(1000 + ndvi_1)
+    one, four, six, ten = np.int16(1), np.int16(4), np.int16(6), np.int16(10)
+    # Two loops: one in 16 bits, one whose products have 32.
     for j in range(blue.size):
         hole = (blue[j] == fill) | (green[j] == fill) | (red[j] == fill) | (nir[j] == fill)
         hole = hole | (swir1[j] == fill) | (swir2[j] == fill) | (fmask[j] == fmask_fill)
-        b, g, r = np.int32(max(blue[j], 1)), np.int32(max(green[j], 1)), np.int32(max(red[j], 1))
-        n, s, t = np.int32(max(nir[j], 1)), np.int32(max(swir1[j], 1)), np.int32(max(swir2[j], 1))
-        contrast, total = np.int32(1000 * (g - s)), np.int32(g + s)
-        water = contrast > np.int32(water_mndwi * total)
-        visible = np.int32(g + r) > np.int32(n + s)
-        shadowless = np.int32(4 * b + 10 * g - 6 * (n + s) - t) > awesh
-        partial_1 = (contrast > np.int32(mndwi_1 * total)) & (s < swir1_1) & (n < nir_1)
-        partial_1 = partial_1 & (np.int32(1000 * (n - r)) < np.int32(ndvi_1 * (n + r)))
-        partial_2 = (contrast > np.int32(mndwi_2 * total)) & (b < blue_2)
-        partial_2 = partial_2 & (s < swir1_2) & (t < swir2_2) & (n < nir_2)
-        low = np.uint8(water) | (np.uint8(visible) << 1) | (np.uint8(shadowless) << 2)
-        high = (np.uint8(partial_1) << 3) | (np.uint8(partial_2) << 4) | (np.uint8(hole) << 5)
-        tests[j] = np.uint8(low | high)
+        b, g, r = max(blue[j], one), max(green[j], one), max(red[j], one)
+        n, s, t = max(nir[j], one), max(swir1[j], one), max(swir2[j], one)
+        visible = np.uint16(np.uint16(g) + np.uint16(r)) > np.uint16(np.uint16(n) + np.uint16(s))
+        dark_1 = (s < swir1_1) & (n < nir_1)
+        dark_2 = (b < blue_2) & (s < swir1_2) & (t < swir2_2) & (n < nir_2)
+        low = (np.uint8(visible) << 1) | (np.uint8(dark_1) << 3)
+        tests[j] = np.uint8(low | (np.uint8(dark_2) << 4) | (np.uint8(hole) << 5))
         nir_class[j] = np.uint8(np.uint8(n <= low_nir) | (np.uint8(n > high_nir) << 1))
+    for j in range(blue.size):
+        b, g, r = max(blue[j], one), max(green[j], one), max(red[j], one)
+        n, s, t = max(nir[j], one), max(swir1[j], one), max(swir2[j], one)
+        lit = np.int32(
+            np.int32(np.int32(b) * np.int32(four)) + np.int32(np.int32(g) * np.int32(ten))
+        ) - np.int32(np.int32(np.int32(n) * np.int32(six)) + np.int32(np.int32(s) * np.int32(six)))
+        water = np.int32(np.int32(np.int32(g) * np.int32(less)) - np.int32(np.int32(s) * np.int32(more))) > 0
+        wet_1 = (
+            np.int32(np.int32(np.int32(g) * np.int32(less_1)) - np.int32(np.int32(s) * np.int32(more_1))) > 0
+        )
+        wet_2 = (
+            np.int32(np.int32(np.int32(g) * np.int32(less_2)) - np.int32(np.int32(s) * np.int32(more_2))) > 0
+        )
+        bare = (
+            np.int32(
+                np.int32(np.int32(n) * np.int32(less_green)) - np.int32(np.int32(r) * np.int32(more_green))
+            )
+            < 0
+        )
+        low = np.uint8(water) | (np.uint8(np.int32(lit - t) > awesh) << 2)
+        high = (np.uint8(wet_1 & bare) << 3) | (np.uint8(wet_2) << 4)
+        tests[j] = np.uint8(low | (tests[j] & _KEPT) | (tests[j] & high))
 
 
 @kernel()
@@ -219,8 +251,17 @@ def _inner_row(tests: Bytes, ground: Bytes, inner: Bytes) -> None:
 
 @kernel()
 def _look_up_row(codes: Bytes, table: Bytes, out: Bytes) -> None:
-    for j in range(out.size):
-        out[j] = table[codes[j]]
+    """`table` at every code, a whole stretch at once where its codes are the same."""
+    for first in range(0, out.size, _STRETCH):
+        stretch, target = codes[first : first + _STRETCH], out[first : first + _STRETCH]
+        differing = np.uint8(0)
+        for j in range(stretch.size):
+            differing = np.uint8(differing | np.uint8(stretch[j] ^ stretch[0]))
+        if differing == 0:
+            target[:] = table[stretch[0]]
+            continue
+        for j in range(stretch.size):
+            target[j] = table[stretch[j]]
 
 
 @kernel()
@@ -364,7 +405,7 @@ def _write_row(
 
 @kernel(
     *(
-        "void(UniTuple(int16[:, ::1], 6), uint8[:, ::1], uint8[:, ::1], int64, int64, int32[::1], uint8[::1],"
+        "void(UniTuple(int16[:, ::1], 6), uint8[:, ::1], uint8[:, ::1], int64, int64, int16[::1], uint8[::1],"
         f" uint8[::1], uint8[::1], uint8[:, :, ::1], {diag})"
         for diag in ("uint16[:, ::1]", "none")
     )
@@ -375,7 +416,7 @@ def _classify(
     ground: Bytes,
     fill: int,
     fmask_fill: int,
-    limits: NDArray[np.int32],
+    limits: NDArray[np.int16],
     fmask_classes: Bytes,
     percents: Bytes,
     codes: Bytes,
@@ -389,7 +430,7 @@ def _classify(
     blue, green, red, nir, swir1, swir2 = bands
     for i in range(height):
         rows = (blue[i], green[i], red[i], nir[i], swir1[i], swir2[i])
-        _test_row(rows, fmask[i], np.int32(fill), np.int32(fmask_fill), limits, tests, nir_class)
+        _test_row(rows, fmask[i], np.int16(fill), np.int16(fmask_fill), limits, tests, nir_class)
         _inner_row(tests, ground[i], inner)
         _look_up_row(fmask[i], fmask_classes, said)
         _mask_row(inner, said, nir_class, ground[i], wtr_2, cloud)
@@ -435,7 +476,7 @@ def mark_ground(land: Bytes, lit: Bytes, ocean_land: Bytes, ground: Bytes) -> No
     """What `classify` must know of the ground: lit 1, land group (2 bits) 2 and 4, ocean 8; all uint8 (h, w).
 
     `land`: LAND of `land_classes`; `lit`: SHAD of `light`; `ocean_land`: 1 land, 0 ocean. Where one is off it is
-    constant: 255, 1 and 1.
+    constant: 255, 1 and 1; `PLAIN` is what all three off make.
     """
     for i in range(land.shape[0]):
         for j in range(land.shape[1]):
@@ -460,13 +501,14 @@ def fmask_of_roles(roles: Words, fmask: Bytes) -> None:
 
 
 @kernel()
-def _difference_row(first: Elevations, second: Elevations, scale: float, out: Numbers) -> None:
+def difference_row(first: Elevations, second: Elevations, scale: float, out: Numbers) -> None:
+    """`scale` times the differences of two rows."""
     for j in range(out.size):
         out[j] = scale * (np.float64(first[j]) - np.float64(second[j]))
 
 
 @kernel()
-def _rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
+def rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
     """Rise eastwards over two pixels, doubled where only one neighbour exists; pixel 0 stands at `column`."""
     last = here.size - 1
     first, stop = max(0, 1 - column), min(east.size, last - column)
@@ -475,11 +517,11 @@ def _rise_east_row(here: Elevations, column: int, east: Numbers) -> None:
             here[column + first + 1 : column + stop + 1],
             here[column + first - 1 : column + stop - 1],
         )
-        _difference_row(eastern, western, 1.0, east[first:stop])
+        difference_row(eastern, western, 1.0, east[first:stop])
     if column == 0 and last > 0:
-        _difference_row(here[1:2], here[0:1], 2.0, east[0:1])
+        difference_row(here[1:2], here[0:1], 2.0, east[0:1])
     if column + east.size > last > 0:
-        _difference_row(here[last:], here[last - 1 : last], 2.0, east[east.size - 1 :])
+        difference_row(here[last:], here[last - 1 : last], 2.0, east[east.size - 1 :])
 
 
 @kernel()
@@ -503,8 +545,8 @@ def _light(dem: Elevations, top: int, left: int, sun: Numbers, lit: Bytes) -> No
         row = top + i
         above, below = max(row - 1, 0), min(row + 1, last)
         vertical, columns = 2.0 if below - above == 1 else 1.0, slice(left, left + width)
-        _rise_east_row(dem[row], left, east)
-        _difference_row(dem[below, columns], dem[above, columns], vertical, south)
+        rise_east_row(dem[row], left, east)
+        difference_row(dem[below, columns], dem[above, columns], vertical, south)
         _light_row(east, south, sun, lit[i])
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.clusters import started
+from tests.season import Season, make_season
 from tests.winter import Winter, make_winter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,3 +60,29 @@ def shared() -> Path:
 def winter(tmp_path_factory: pytest.TempPathFactory) -> Winter:
     """A small synthetic granule in genuine MUSCATE layout, with static layers; not to be changed."""
     return make_winter(tmp_path_factory.mktemp("winter"))
+
+
+@pytest.fixture(scope="session")
+def season(tmp_path_factory: pytest.TempPathFactory) -> Season:
+    """Six small granules, one corrupt, one without a usable pixel, and what a plain run makes of them."""
+    return make_season(tmp_path_factory.mktemp("season"))
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a real Slurm of four nodes; skipped where the tests do not run as root."""
+    yield from started("slurm", tmp_path_factory.mktemp("slurm"))
+
+
+@pytest.fixture(scope="session")
+def grid_engine_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a real Grid Engine with DRMAA; skipped where the tests do not run as root."""
+    yield from started("gridengine", tmp_path_factory.mktemp("gridengine"))
+
+
+@pytest.fixture
+def on_slurm(slurm_cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The real Slurm, in this process's environment."""
+    for name, value in slurm_cluster.items():
+        monkeypatch.setenv(name, value)
+    return slurm_cluster

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from thalweg.chain import Chain, Conclusion
-from thalweg.engine import Run, compute
+from thalweg.engine import compute
 from thalweg.granule import Granule
 from thalweg.grid import Bounds
 from thalweg.layer import Layer
 from thalweg.scenery import open_scenery
 from thalweg.static import StaticLayers
+from thalweg.strips import Run
 
 
 class Kept:

@@ -17,10 +17,11 @@ from tests.granules import make_granule, write_raster
 from tests.running import Kept, run_chain
 from thalweg import Band, Chain, Layer, Mask, Noted, Static, Strip, chain
 from thalweg.chain import Conclusion
-from thalweg.engine import Run, compute, pack, strip_bounds
+from thalweg.engine import compute, pack
 from thalweg.errors import BadInput, BadParameters, MissingInput, NoData
 from thalweg.scenery import open_scenery
 from thalweg.static import StaticLayers
+from thalweg.strips import Run, strip_bounds
 
 ROWS, COLUMNS = 37, 29
 RANDOM = np.random.default_rng(11)

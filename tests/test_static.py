@@ -166,13 +166,13 @@ def test_a_layer_of_the_declared_type_is_as_it_is() -> None:
 
 def held(path: Path, static: Static, grid: Grid = GRID) -> WholeLayer:
     """A layer as it is read whole."""
-    opened = open_static(static, path, grid, "snow")
+    opened = open_static(static, path, grid, "SNOW-GRID-01")
     return read_whole(static, opened) if isinstance(opened, OpenRaster) else opened
 
 
 def test_a_layer_on_the_grid_is_opened_as_it_is(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "dem.tif", HEIGHTS)
-    assert isinstance(open_static(DEM, path, GRID, "snow"), OpenRaster)
+    assert isinstance(open_static(DEM, path, GRID, "SNOW-GRID-01"), OpenRaster)
     np.testing.assert_array_equal(held(path, DEM).values, HEIGHTS)
 
 
@@ -191,7 +191,7 @@ def test_a_layer_elsewhere_is_refused_and_the_way_out_is_named(
     path = write_raster(tmp_path / "dem.tif", HEIGHTS, **{"pixel": 20.0, **change})
     for static in (DEM, Static("dem", "int16", margin=True), Static("dem", "int16", warp="bilinear")):
         with pytest.raises(BadInput, match=r"SNOW-GRID-01: .*dem\.tif: static layer 'dem' is on ") as caught:
-            open_static(static, path, GRID, "snow")
+            open_static(static, path, GRID, "SNOW-GRID-01")
         assert "static prepare" in caught.value.what_to_do
 
 
@@ -203,7 +203,7 @@ def test_a_margin_is_kept_where_it_is_wanted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(layer.values, around)
     np.testing.assert_array_equal(layer.within(GRID), HEIGHTS)
     with pytest.raises(BadInput, match="SNOW-GRID-01"):
-        open_static(DEM, path, GRID, "snow")
+        open_static(DEM, path, GRID, "SNOW-GRID-01")
 
 
 @pytest.mark.parametrize("rows", [5, ROWS + 2], ids=["refused", "with its margin"])
@@ -219,7 +219,7 @@ def test_a_layer_that_is_read_or_refused_is_closed(
     monkeypatch.setattr(static_layers, "open_raster", remembered)
     path = write_raster(tmp_path / "dem.tif", np.zeros((rows, COLUMNS), np.int16))
     with suppress(BadInput):
-        open_static(Static("dem", "int16", margin=True), path, GRID, "snow")
+        open_static(Static("dem", "int16", margin=True), path, GRID, "SNOW-GRID-01")
     assert [raster.dataset.closed for raster in opened] == [True]
 
 
@@ -306,7 +306,7 @@ def test_a_layer_that_misses_part_of_the_tile_is_refused(
     path = write_degrees(tmp_path / "dem.tif", box, hole=hole)
     static = Static("dem", "int16", warp="bilinear", allow_warp=True)
     with pytest.raises(BadInput, match=rf"dem\.tif: static layer 'dem' {words}"):
-        open_static(static, path, Tile.parse("31TCH").grid(915), "snow")
+        open_static(static, path, Tile.parse("31TCH").grid(915), "SNOW-GRID-01")
 
 
 def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100_000])
     static = Static("dem", "int16", warp="bilinear", allow_warp=True)
     with pytest.raises(BadInput, match=r"dem\.tif: .*cannot be decoded"):
-        open_static(static, path, Tile.parse("31TCH").grid(915), "snow")
+        open_static(static, path, Tile.parse("31TCH").grid(915), "SNOW-GRID-01")
 
 
 def test_a_grid_without_a_way_to_the_tile_is_named(tmp_path: Path) -> None:

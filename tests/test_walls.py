@@ -76,8 +76,9 @@ ROOMS = {
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
         " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.raster thalweg.registry thalweg.scene"
-        " thalweg.schemas thalweg.stac thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.record"
+        " thalweg.record_schema thalweg.registry thalweg.scene thalweg.schemas thalweg.series thalweg.stac"
+        " thalweg.synthesis thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -91,33 +92,57 @@ ROOMS = {
     # The feeds bring bands to a chain's grid with the compiled resampling, once for all chains.
     "readers": Room(
         modules="thalweg.decoding thalweg.feed thalweg.opened thalweg.readers thalweg.readers.*"
-        " thalweg.scenery thalweg.static thalweg.upstream",
+        " thalweg.scenery thalweg.sharing thalweg.static thalweg.upstream",
         ours="settings values thalweg.kernels.decoding thalweg.kernels.resample",
         later="writers",
         others="defusedxml numpy pyproj rasterio yaml",
         lazily="pyogrio shapely zarr",
     ),
     "writers": Room(
-        modules="thalweg.blocks thalweg.cog thalweg.polygons thalweg.product thalweg.quicklook"
-        " thalweg.staging thalweg.tiff",
+        modules="thalweg.blocks thalweg.cog thalweg.cube thalweg.polygons thalweg.product thalweg.quicklook"
+        " thalweg.staging thalweg.state thalweg.tiff",
         ours="readers settings values",
         others="numpy pyproj rasterio zstandard",
         lazily="pyogrio shapely zarr",
     ),
     "engine": Room(
-        modules="thalweg.dataset thalweg.engine thalweg.kernel_build thalweg.preparation thalweg.processing",
+        modules="thalweg.attempt thalweg.dataset thalweg.engine thalweg.fusion thalweg.holding thalweg.kernel_build"
+        " thalweg.metering thalweg.preparation thalweg.processing thalweg.strips thalweg.synthesising thalweg.tallying",
         ours="accounts readers settings values writers",
         others="numpy",
         lazily="xarray",
+    ),
+    "lakes": Room(
+        modules="thalweg.lakes thalweg.lakes.*",
+        ours="readers settings values writers",
+        others="numpy pyproj",
+        lazily="matplotlib pyarrow pyogrio shapely",
     ),
     "accounts": Room(
         modules="thalweg.catalogue thalweg.catalogue.*",
         ours="settings values",
         lazily="duckdb obstore pyarrow pystac pystac_client stac_geoparquet",
     ),
+    "campaign": Room(
+        modules="thalweg.campaign thalweg.campaign.* thalweg.providers thalweg.providers.*",
+        ours="accounts settings values",
+        later="readers thalweg.staging",
+        others="numpy yaml",
+        lazily="eodag psycopg pyarrow shapely",
+    ),
+    # The job: its supervisor is light, and the process that it watches loads the chains.
+    "worker": Room(
+        modules="thalweg.worker thalweg.worker.*",
+        ours="settings thalweg.campaign.batch thalweg.campaign.receipt thalweg.staging values",
+        later="bench",
+    ),
+    "bench": Room(
+        modules="thalweg.worker.science",
+        ours="engine readers settings thalweg.campaign.batch thalweg.campaign.receipt values worker",
+    ),
     "slurm": Room(
         modules="thalweg.slurm thalweg.slurm.*",
-        ours="settings values",
+        ours="settings thalweg.campaign.batch thalweg.campaign.dispatch values",
         lazily="dask_jobqueue drmaa",
     ),
     "workflows": Room(modules="thalweg.workflows", standard=()),
@@ -130,13 +155,13 @@ ROOMS = {
     "cli": Room(
         modules="thalweg.cli thalweg.cli.*",
         ours="face settings values",
-        later="accounts chains demo engine kernels readers slurm writers",
+        later="accounts campaign chains demo engine kernels lakes readers slurm worker writers",
         lazily="rich",
     ),
     "face": Room(
         modules="thalweg",
         ours="values",
-        later="engine readers settings",
+        later="engine lakes readers settings",
     ),
 }
 

@@ -1,7 +1,7 @@
 """Snow, surface water and water quality from Sentinel-2 and its sister missions, on one tile or ten thousand.
 
 A scientist's whole vocabulary is here: `chain`, `Band`, `Mask`, `Static` and `Layer` to declare an algorithm, `run` and
-`open_granule` to use one.
+`open_granule` to use one, `measure_lakes` to sum up what it made.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from thalweg.chain import Chain, Conclusion, Names, Noted, Strip, chain
 from thalweg.inputs import Band, Codes, Mask, Static
 from thalweg.layer import Class, Layer
 from thalweg.parameters import Within
+from thalweg.series import Counting, Series, Tally
+from thalweg.synthesis import Synthesis, synthesis
 
 if TYPE_CHECKING:
+    from thalweg.lakes import measure_lakes
     from thalweg.processing import run
     from thalweg.readers import open_granule
 
@@ -23,20 +26,26 @@ __all__ = [
     "Class",
     "Codes",
     "Conclusion",
+    "Counting",
     "Layer",
     "Mask",
     "Names",
     "Noted",
+    "Series",
     "Static",
     "Strip",
+    "Synthesis",
+    "Tally",
     "Within",
     "chain",
+    "measure_lakes",
     "open_granule",
     "run",
+    "synthesis",
 ]
 
 # Compilers and raster libraries take a second to load: only those who use them wait for them.
-_LAZY = {"run": "thalweg.processing", "open_granule": "thalweg.readers"}
+_LAZY = {"run": "thalweg.processing", "open_granule": "thalweg.readers", "measure_lakes": "thalweg.lakes"}
 
 
 def __getattr__(name: str) -> Any:

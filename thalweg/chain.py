@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +55,8 @@ class Conclusion:
     """Layers to be given as polygons too: name to the field that holds the value."""
     empty: bool = False
     """True for a product without one valid pixel, which a conformance profile writes all the same."""
+    models: Mapping[str, Arrays] = field(default_factory=dict)
+    """Role to arrays that the product is to carry as ``<role>.npz``, ready to be installed as a `Model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +72,66 @@ class Names:
 Grid = Literal["coarsest", "finest"]
 
 
-@dataclass(frozen=True)
-class Chain:
-    """A versioned function with declared inputs and parameters to declared layers."""
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """A versioned function with declared parameters to declared layers, whatever its unit is."""
 
     name: str
     """Lower case, dots for a laboratory's own: ``snow``, ``lab.turbidity``."""
     version: str
     """Version of the algorithm: changes when results may change."""
     function: Callable[..., Any]
-    """Scene and parameters to layers, for one strip or the whole tile."""
-    inputs: Sequence[Input] | Callable[[Any, Granule | None], Sequence[Input]]
-    """Declared inputs, or a function of parameters and granule (None: in general) where they depend on these."""
+    """What computes the layers, strip by strip or of the whole tile."""
     outputs: tuple[Layer, ...]
-    """Every layer that the chain can give."""
+    """Every layer that it can give."""
     parameters: Parameters
     """Declared parameters."""
+    main: tuple[str, ...] = ()
+    """Layers that the quicklook may show: the first of these that was made, else the first layer."""
+    summary: tuple[str, ...] = ()
+    """STAC properties that say most about a product, for people."""
+    licence: str = "CC-BY-4.0"
+    """Licence of its products, an SPDX identifier."""
+    references: tuple[str, ...] = ()
+    """Papers and code, a DOI or address each."""
+
+    @property
+    def description(self) -> str:
+        """First sentence of the function's documentation."""
+        return (self.function.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def collection(self) -> str:
+        """Identifier of the STAC collection of its products."""
+        return f"{self.name}-{self.version}"
+
+    def prepare(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Checked parameters as a mapping, and as the object that the functions receive."""
+        values = self.parameters.resolve(given)
+        return values, self.parameters.built(values)
+
+    def outputs_for(self, parameters: Any) -> tuple[Layer, ...]:
+        """Every layer that it can give with these parameters."""
+        return self.outputs
+
+    def layer(self, name: str, parameters: Any) -> Layer:
+        """The declared layer of that name."""
+        outputs = self.outputs_for(parameters)
+        for layer in outputs:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in outputs)
+        raise BadParameters(
+            f"chain {self.name!r} gave back the layer {name!r}, which it does not declare: {known}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Declaration):
+    """A chain whose unit is a granule: declared inputs to declared layers."""
+
+    inputs: Sequence[Input] | Callable[[Any, Granule | None], Sequence[Input]]
+    """Declared inputs, or a function of parameters and granule (None: in general) where they depend on these."""
     grid: Grid | int = "coarsest"
     """Working grid: that of the coarsest or finest band that is read, or a pixel size in metres."""
     halo: int | Callable[[Any, Granule | None], int] = 0
@@ -116,33 +162,12 @@ class Chain:
     None: ``<chain>_<tile>_<time>``."""
     levels: tuple[str, ...] = ("L2A",)
     """Processing levels that the chain accepts."""
-    main: tuple[str, ...] = ()
-    """Layers that the quicklook may show: the first of these that was made, else the first layer."""
-    summary: tuple[str, ...] = ()
-    """STAC properties that say most about a product, for people."""
-    licence: str = "CC-BY-4.0"
-    """Licence of its products, an SPDX identifier."""
-    references: tuple[str, ...] = ()
-    """Papers and code, a DOI or address each."""
-
-    @property
-    def description(self) -> str:
-        """First sentence of the function's documentation."""
-        return (self.function.__doc__ or "").strip().split("\n")[0]
-
-    @property
-    def collection(self) -> str:
-        """Identifier of the STAC collection of its products."""
-        return f"{self.name}-{self.version}"
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """What its specification calls two errors of its inputs: `missing` ones, and those whose `grid` does not fit."""
 
     def __call__(self, scene: Scene, *arguments: Any, **keywords: Any) -> Any:
         """What the function itself gives back: a chain is called like the function that it was made of."""
         return self.function(scene, *arguments, **keywords)
-
-    def prepare(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """Checked parameters as a mapping, and as the object that the chain's functions receive."""
-        values = self.parameters.resolve(given)
-        return values, self.parameters.built(values)
 
     def inputs_for(self, parameters: Any, granule: Granule | None = None) -> tuple[Input, ...]:
         """Inputs with these parameters on this granule."""
@@ -165,17 +190,6 @@ class Chain:
     def outputs_for(self, parameters: Any) -> tuple[Layer, ...]:
         """Every layer that the chain can give with these parameters."""
         return self.outputs if self.layers is None else tuple(self.layers(parameters))
-
-    def layer(self, name: str, parameters: Any) -> Layer:
-        """The declared layer of that name."""
-        outputs = self.outputs_for(parameters)
-        for layer in outputs:
-            if layer.name == name:
-                return layer
-        known = ", ".join(layer.name for layer in outputs)
-        raise BadParameters(
-            f"chain {self.name!r} gave back the layer {name!r}, which it does not declare: {known}"
-        )
 
     def call(self, step: Callable[..., Any], scene: Scene | Tileful, parameters: Any) -> Any:
         """Run a step with the parameters in the form that it declares: one object, or keywords."""
@@ -212,22 +226,28 @@ def chain(
             parameters=parameters_of(name, function, parameters),
             **options,
         )
-        _check_declaration(declared)
+        check_declaration(declared, _contradictions(declared))
         return declared
 
     return declare
 
 
-def _check_declaration(chain: Chain) -> None:
-    for problem in _contradictions(chain):
-        raise BadParameters(f"chain {chain.name!r}: {problem}")
+def check_declaration(declared: Declaration, contradictions: Iterable[str]) -> None:
+    """BadParameters for the first thing that is wrong with a declaration: its own `contradictions` come last."""
+    for problem in (*_misnamed(declared), *_wrong_outputs(declared), *contradictions):
+        raise BadParameters(f"chain {declared.name!r}: {problem}")
 
 
-def _contradictions(chain: Chain) -> Iterator[str]:
+def _misnamed(chain: Declaration) -> Iterator[str]:
     if not _NAME.fullmatch(chain.name):
         yield "its name is made of lower case letters, digits and single . _ - between them"
     if not _VERSION.fullmatch(chain.version):
         yield f"its version {chain.version!r} is not made of letters, digits and single . _ + - between them"
+    if not chain.function.__doc__:
+        yield "its function needs a docstring that says what it computes"
+
+
+def _contradictions(chain: Chain) -> Iterator[str]:
     if chain.settle and not chain.survey:
         yield "settle without survey"
     if bool(chain.sample) != bool(chain.learn) or (chain.sample and not chain.survey):
@@ -236,13 +256,10 @@ def _contradictions(chain: Chain) -> Iterator[str]:
         yield "a whole-tile chain has neither survey nor halo"
     if isinstance(chain.halo, int) and chain.halo < 0:
         yield f"a halo of {chain.halo} pixels"
-    if not chain.function.__doc__:
-        yield "its function needs a docstring that says what it computes"
-    yield from _wrong_outputs(chain)
     yield from _wrong_inputs(chain)
 
 
-def _wrong_outputs(chain: Chain) -> Iterator[str]:
+def _wrong_outputs(chain: Declaration) -> Iterator[str]:
     names = [layer.name for layer in chain.outputs]
     if not names or len(set(names)) != len(names):
         yield f"needs outputs with different names, not {names}"

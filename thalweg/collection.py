@@ -12,7 +12,7 @@ from thalweg.item import LEVEL, PROTOTYPE, Maturity
 from thalweg.stac import VERSION, extensions_of, layer_fields, render, rfc3339
 
 if TYPE_CHECKING:
-    from thalweg.chain import Chain
+    from thalweg.chain import Declaration
     from thalweg.grid import Bounds
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -51,12 +51,12 @@ class Holdings:
     """Who made the items, sorted."""
 
 
-def collection_id(chain: Chain, maturity: Maturity = "final") -> str:
+def collection_id(chain: Declaration, maturity: Maturity = "final") -> str:
     """Identifier of the collection that a chain's products of some maturity belong to."""
     return chain.collection + (PROTOTYPE if maturity == "prototype" else "")
 
 
-def build_collection(chain: Chain, holdings: Holdings, id: str | None = None) -> dict[str, Any]:
+def build_collection(chain: Declaration, holdings: Holdings, id: str | None = None) -> dict[str, Any]:
     """The collection of a chain's products; `id` names another one than the chain's own, such as that of prototypes."""
     collection: dict[str, Any] = {
         "type": "Collection",
@@ -112,7 +112,7 @@ def _end(box: Bounds) -> float:
     return east + 360.0 if east < west else east
 
 
-def _item_assets(chain: Chain) -> dict[str, Any]:
+def _item_assets(chain: Declaration) -> dict[str, Any]:
     assets: dict[str, Any] = {
         layer.name: {
             "type": COG,
@@ -128,7 +128,7 @@ def _item_assets(chain: Chain) -> dict[str, Any]:
     }
 
 
-def _renders(chain: Chain) -> dict[str, Any]:
+def _renders(chain: Declaration) -> dict[str, Any]:
     hints = {layer.name: render(layer) for layer in chain.outputs}
     return {name: hint for name, hint in hints.items() if hint}
 

@@ -44,7 +44,9 @@ def _from_floats(stored: NDArray[Any], raster: Raster, nodata: float | None) -> 
     missing = ~np.isfinite(counts)
     if nodata is not None:
         missing |= stored == nodata
-    return np.where(missing, NO_DATA, np.clip(np.where(missing, 0, counts), DN4_LOW, DN4_HIGH)).astype(np.int16)
+    return np.where(missing, NO_DATA, np.clip(np.where(missing, 0, counts), DN4_LOW, DN4_HIGH)).astype(
+        np.int16
+    )
 
 
 def _decimal(number: float) -> Fraction:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from thalweg.errors import BadInput, MissingInput
 
 LARGEST = 4 << 20
-"""Bytes of the largest document that is read."""
+"""Bytes of the largest item or collection that is read."""
 
 _FORMAT: Mapping[str, Any] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
 # Text has no line breaks of its own in JSON: what matches is never inside of it.
@@ -38,21 +38,21 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
     _sync_folder(path.parent)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """The object that a file of unknown origin holds.
+def read_document(path: Path, largest: int = LARGEST) -> dict[str, Any]:
+    """The object that a file of unknown origin, of at most `largest` bytes, holds.
 
     Raises BadInput, naming the file, where it is too large, too deep, cut, no JSON or no object; MissingInput where it
     is not there.
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
+            text = file.read(largest + 1)
     except FileNotFoundError:
         raise MissingInput(f"{path}: no such file") from None
     except OSError as problem:
         raise BadInput(f"{path}: {problem.strerror}") from problem
-    if len(text) > LARGEST:
-        raise BadInput(f"{path}: more than {LARGEST >> 20} MB, which no item or collection has")
+    if len(text) > largest:
+        raise BadInput(f"{path}: more than {largest >> 20} MB, which no document of its kind has")
     return _parse(text, path)
 
 

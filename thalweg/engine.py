@@ -1,17 +1,15 @@
 """The engine: feeds a chain with strips of a granule and hands its layers on; blocked and whole results are equal.
 
-Reading, computing and writing overlap in one small pool: while a strip is computed, the next one is decoded and the
-last one encoded. A chain is run in one of three ways, as it declares: strip by strip (with a halo or without), on the
+A chain is run in one of three ways, as it declares: strip by strip (with a halo or without), on the
 whole tile at once, or survey then apply, where the survey reduces strips to integer totals and keeps a few bytes a
 pixel, so that no band is decoded twice and no raster is written in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,20 +19,15 @@ from thalweg.dataset import wants_dataset
 from thalweg.errors import BadParameters, NoData
 from thalweg.layer import Layer
 from thalweg.scene import Scene, Tileful
+from thalweg.strips import SOURCE_ROWS, Consume, Rows, Run, Walk, Work, strip_bounds, strips_of, walk_strips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thalweg.feed import Feed
+    from thalweg.holding import Held
+    from thalweg.inputs import Step
+    from thalweg.raster import Raster
     from thalweg.scenery import Scenery
-
-Rows = tuple[int, int]
-"""First row of a strip, and the one after its last."""
-
-Progress = Callable[[float], None]
-"""Told the share of the work that is done, 0 to 1."""
-
-_SOURCE_ROWS = 256
 
 
 class Sink(Protocol):
@@ -45,16 +38,6 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a chain is run, which never changes its results."""
-
-    strip_rows: int | None = None
-    """Rows of a strip on the chain's grid; None: what suits the files."""
-    progress: Progress = field(default=lambda share: None)
-    """Told how far the work is."""
-
-
 def compute(scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> Conclusion:
     """Run a chain on opened inputs and hand its layers to `sink`; what it says about the product comes back.
 
@@ -62,7 +45,11 @@ def compute(scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Execu
     nothing usable, before anything reaches the sink.
     """
     pass_gate(scenery, parameters)
-    return _Course(scenery, parameters, sink, run, pool).complete()
+    course = Course(scenery, parameters, sink, run, pool)
+    for step in course.steps:
+        for _ in course.walk(step):
+            pass
+    return course.conclude()
 
 
 def pass_gate(scenery: Scenery, parameters: Any) -> None:
@@ -72,95 +59,98 @@ def pass_gate(scenery: Scenery, parameters: Any) -> None:
     if feed is None:
         return
     height = scenery.part.grid.shape[0]
-    for first, last in strip_bounds(height, _SOURCE_ROWS, 0):
+    for first, last in strip_bounds(height, SOURCE_ROWS, 0):
         if not np.all(feed.rows(first, last)):
             return
     raise NoData(f"{scenery.granule.path}: every pixel is {' or '.join(meanings).replace('_', ' ')}")
 
 
-def strip_bounds(rows: int, height: int, shift: int) -> list[Rows]:
-    """Strips of `height` rows; the first is `shift` rows shorter.
-
-    A band that is reduced needs rows beyond its strip: the shift makes these end where a block of the file does, so
-    that no block is decoded before its strip.
-    """
-    edges = [0, *range(height - shift if height > shift else height, rows, height), rows]
-    return [(first, last) for first, last in pairwise(edges) if last > first]
+def steps_of(chain: Chain) -> tuple[Step, ...]:
+    """Sample, survey, apply: those that a chain declares, in order."""
+    declared: tuple[tuple[Step, Any], ...] = (("sample", chain.sample), ("survey", chain.survey))
+    return (*(step for step, function in declared if function), "apply")
 
 
-class _Course:
-    """One chain on one granule, from the first strip to the conclusion."""
+class Course:
+    """One chain on one granule, from the first strip to the conclusion: its steps are walked in order."""
 
-    def __init__(self, scenery: Scenery, parameters: Any, sink: Sink, run: Run, pool: Executor) -> None:
+    def __init__(
+        self,
+        scenery: Scenery,
+        parameters: Any,
+        sink: Sink,
+        run: Run,
+        pool: Executor,
+    ) -> None:
         self.scenery, self.parameters, self.sink, self.run, self.pool = scenery, parameters, sink, run, pool
         self.chain: Chain = scenery.chain
-        self.strips = self._strips()
+        self.strips = [(0, scenery.part.grid.shape[0])] if self.chain.whole else strips_of(scenery, run)
+        self.held: Held | None = None
+        """Rows that need not be read again, where there are any."""
         self.carry: dict[str, list[Any]] = {}
         self.settled: Any = None
         self.layers: tuple[str, ...] = ()
+        self._noted, self._summed = Totals(), Totals()
         self._done = 0
 
-    def complete(self) -> Conclusion:
-        """Sample, learn, survey, settle, apply, conclude: those that the chain declares."""
-        if self.chain.sample and self.chain.learn:
-            self._stream("sample", self._gather, self._grow)
-            self.settled = self._call(self.chain.learn, self._tileful({}))
-        if self.chain.survey:
-            noted = Totals()
-            self._stream("survey", self._note, lambda strip, result: self._keep(result, noted))
-            if self.chain.settle:
-                self.settled = self._call(self.chain.settle, self._tileful(noted.sums))
-        summed = Totals()
-        self._stream("apply", self._apply, lambda strip, result: self._hand_on(strip, result, summed))
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps to be walked, in order."""
+        return steps_of(self.chain)
+
+    def bands(self, step: Step) -> dict[str, Raster]:
+        """Name to raster of the bands that a step decodes."""
+        bands = self.scenery.band_rasters(step)
+        return {name: raster for name, raster in bands.items() if name not in self._held_for(step)}
+
+    def walk(self, step: Step) -> Walk:
+        """Walk one step over all strips, and settle what it is for; as `walk_strips` does."""
+        parts: Mapping[Step, tuple[Work, Consume]] = {
+            "sample": (self._gather, self._grow),
+            "survey": (self._note, self._keep),
+            "apply": (self._apply, self._hand_on),
+        }
+        work, consume = parts[step]
+        feeds = self.scenery.feeds(step, without=self._held_for(step))
+
+        def work_on(index: int, values: Mapping[str, NDArray[Any]]) -> Any:
+            return work(index, {**values, **self._take_held(step, index)})
+
+        try:
+            with closing(walk_strips(feeds, self.strips, self.pool, work_on, consume)) as shares:
+                for done, share in enumerate(shares):
+                    self._advance(min(done, 1))
+                    yield share
+        finally:
+            self.scenery.leave(self.bands(step))
+        self._advance()
+        self._close(step)
+
+    def conclude(self) -> Conclusion:
+        """What the chain says about the product, once its last step is walked."""
         if self.chain.conclude is None:
             return Conclusion()
-        conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(summed.sums))
+        conclusion: Conclusion = self._call(self.chain.conclude, self._tileful(self._summed.sums))
         return conclusion
 
-    def _strips(self) -> list[Rows]:
-        rows = self.scenery.part.grid.shape[0]
-        if self.chain.whole:
-            return [(0, rows)]
-        finest = self.scenery.finest
-        height = self.run.strip_rows or max(1, _SOURCE_ROWS // finest)
-        return strip_bounds(rows, height, self.scenery.halo + (2 if finest > 1 else 0))
+    def _held_for(self, step: Step) -> Collection[str]:
+        held = self.held
+        return held.bands if held and held.step == step and held.serves(self.scenery, self.run) else ()
 
-    def _stream(
-        self,
-        step: str,
-        work: Callable[[int, Mapping[str, NDArray[Any]]], Any],
-        consume: Callable[[Rows, Any], Iterable[Future[None]]],
-    ) -> None:
-        feeds = self.scenery.feeds(step)
-        pending: list[Future[Any]] = []
-        reads = self._read(feeds, 0)
-        try:
-            for index, strip in enumerate(self.strips):
-                values = {name: future.result() for name, future in reads.items()}
-                computed = self.pool.submit(work, index, values)
-                del values
-                reads = self._read(feeds, index + 1)
-                result = computed.result()
-                for future in pending:
-                    future.result()
-                pending = list(consume(strip, result))
-                self._advance()
-            for future in pending:
-                future.result()
-        except BaseException:
-            # Nothing may still read or write when the files are closed.
-            wait([*reads.values(), *pending])
-            raise
-
-    def _read(self, feeds: Sequence[Feed], index: int) -> dict[str, Future[NDArray[Any]]]:
-        if index >= len(self.strips):
+    def _take_held(self, step: Step, index: int) -> dict[str, NDArray[Any]]:
+        if self.held is None or not self._held_for(step):
             return {}
-        return {feed.name: self.pool.submit(feed.rows, *self.strips[index]) for feed in feeds}
+        return self.held.take(slice(None) if self.chain.whole else slice(index, index + 1))
 
-    def _advance(self) -> None:
-        self._done += 1
-        passes = 1 + bool(self.chain.survey) + bool(self.chain.sample)
-        self.run.progress(self._done / (len(self.strips) * passes))
+    def _close(self, step: Step) -> None:
+        if step == "sample" and self.chain.learn:
+            self.settled = self._call(self.chain.learn, self._tileful({}))
+        if step == "survey" and self.chain.settle:
+            self.settled = self._call(self.chain.settle, self._tileful(self._noted.sums))
+
+    def _advance(self, strips: int = 1) -> None:
+        self._done += strips
+        self.run.progress(self._done / (len(self.strips) * len(self.steps)))
 
     def _gather(self, index: int, values: Mapping[str, NDArray[Any]]) -> Any:
         sample = self.chain.sample
@@ -179,10 +169,10 @@ class _Course:
         noted: Noted = self._call(survey, self._scene(index, values))
         return noted
 
-    def _keep(self, noted: Noted, totals: Totals) -> Iterable[Future[None]]:
+    def _keep(self, strip: Rows, noted: Noted) -> Iterable[Future[None]]:
         for name, rows in noted.carry.items():
             self.carry.setdefault(name, []).append(rows)
-        totals.add(noted.totals, self.chain.name)
+        self._noted.add(noted.totals, self.chain.name)
         return ()
 
     def _apply(self, index: int, values: Mapping[str, NDArray[Any]]) -> Strip:
@@ -192,8 +182,8 @@ class _Course:
             strips[index] = None
         return result if isinstance(result, Strip) else Strip(result)
 
-    def _hand_on(self, rows: Rows, strip: Strip, totals: Totals) -> Iterable[Future[None]]:
-        totals.add(strip.totals, self.chain.name)
+    def _hand_on(self, rows: Rows, strip: Strip) -> Iterable[Future[None]]:
+        self._summed.add(strip.totals, self.chain.name)
         names = tuple(strip.layers)
         if not names:
             raise BadParameters(f"chain {self.chain.name!r} gave back no layer")
@@ -244,8 +234,10 @@ class _Course:
             available=scenery.available,
             settled=self.settled,
             corner=(-scenery.part.row, -scenery.part.column),
+            tags=scenery.tags,
             packings=scenery.packings,
             upstream={name: produced.unit for name, produced in scenery.produced.items()},
+            models=scenery.models,
         )
 
     def _call(self, step: Callable[..., Any], scene: Scene | Tileful) -> Any:

@@ -179,6 +179,9 @@ OUT_OF_TOLERANCE = 41
 CAMPAIGN_INCOMPLETE = 42
 """Exit code of ``campaign account`` when units are missing."""
 
+CAMPAIGN_UNHEALTHY = 43
+"""Exit code of ``campaign status`` when the campaign is stalled, failing, paused by an alarm, or has no units."""
+
 _DISK = {errno.ENOSPC, errno.EDQUOT}
 
 

@@ -306,6 +306,43 @@ class FinerFeed:
         self._codes.close()
 
 
+class PartialFeed:
+    """A layer that covers only a part of the chain's grid, as a box of the user makes it: nodata is around it."""
+
+    def __init__(
+        self, name: str, opened: OpenRaster, part: Part, times: int, halo: int, nodata: float
+    ) -> None:
+        """`times` as in `FinerFeed`."""
+        self.name = name
+        self._times, self._halo, self._nodata = times, halo * times, nodata
+        fine = part.finer(times)
+        self._columns = fine.grid.shape[1]
+        row, column = map(round, fine.grid.offset_of(opened.grid))
+        self._first, self._left = max(row, 0), max(column, 0)
+        self._last = min(row + opened.grid.shape[0], fine.grid.shape[0])
+        right = min(column + opened.grid.shape[1], self._columns)
+        shape = (max(self._last - self._first, 0), max(right - self._left, 0))
+        place = (self._first - row, self._left - column)
+        covered = Part(opened.grid, *place, opened.grid.window(*place, shape))
+        self._codes = CodeFeed(name, opened, covered, 1, overlap=2 * self._halo) if all(shape) else None
+        self._covered_columns, self._dtype = shape[1], opened.dtype
+
+    def rows(self, first: int, last: int) -> NDArray[Any]:
+        """As in `FinerFeed`."""
+        top, bottom, halo = first * self._times - self._halo, last * self._times + self._halo, self._halo
+        out = np.full((bottom - top, self._columns + 2 * halo), self._nodata, self._dtype)
+        start, stop = max(top, self._first), min(bottom, self._last)
+        if self._codes and start < stop:
+            columns = slice(halo + self._left, halo + self._left + self._covered_columns)
+            out[start - top : stop - top, columns] = self._codes.rows(start - self._first, stop - self._first)
+        return out
+
+    def close(self) -> None:
+        """As in `Feed`."""
+        if self._codes:
+            self._codes.close()
+
+
 class ArrayFeed:
     """An input that is held whole: a warped or a buffered static layer."""
 

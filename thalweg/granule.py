@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -130,16 +130,21 @@ class Granule:
         """The masks that know of a meaning."""
         return tuple(mask for mask in self.masks if meaning in mask.legend)
 
-    def missing(self, what: str, chain: str) -> MissingInput | BadInput:
-        """The error for a role or meaning that the granule does not have, naming the file that would hold it.
+    def missing(
+        self, what: str | Sequence[str], chain: str, id: str | None = None
+    ) -> MissingInput | BadInput:
+        """The error for roles or meanings that the granule does not have, naming the files that would hold them.
 
-        A format that promises the file is damaged without it; others merely do not have it.
+        `id`: what the chain's specification calls it.
         """
-        pattern = self.expected.get(what)
-        where = f" ({self.format} product: expected {pattern})" if pattern else f" ({self.format} product)"
-        have = ", ".join(self.bands) or "none"
-        lacks = f"needs {what!r}, which the granule does not hold{where}"
-        message = f"{self.path}: chain '{chain}' {lacks}; it holds: {have}"
-        if pattern and self.format in PROMISING:
-            return BadInput(message, id="SNOW-IN-02" if chain == "snow" else None)
-        return MissingInput(message)
+        lacking = (what,) if isinstance(what, str) else what
+        patterns = [self.expected[one] for one in lacking if one in self.expected]
+        expected = f": expected {', '.join(patterns)}" if patterns else ""
+        names = ", ".join(map(repr, lacking))
+        message = (
+            f"{self.path}: chain '{chain}' needs {names}, which the granule does not hold "
+            f"({self.format} product{expected}); it holds: {', '.join(self.bands) or 'none'}"
+        )
+        if patterns and self.format in PROMISING:
+            return BadInput(message, id="SNOW-IN-02" if chain == "snow" else id)
+        return MissingInput(message, id=id)

@@ -192,10 +192,25 @@ class Upstream:
         return f"{self.chain}_{layer}"
 
 
-Input = Band | Mask | Codes | Static | Field | Upstream
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Named arrays that an operator installs beside the static layers, such as a trained model."""
+
+    role: str
+    """File name without suffix, such as ``forest_model`` for ``forest_model.npz``."""
+    required: bool = True
+    """False where the chain can do without."""
+
+    @property
+    def name(self) -> str:
+        """Key of its arrays in `Tileful.models`."""
+        return self.role
 
 
-def is_read_in(declared: Input, step: str) -> bool:
+Input = Band | Mask | Codes | Static | Field | Upstream | Model
+
+
+def is_read_in(declared: Band | Mask | Codes | Static | Field | Upstream, step: str) -> bool:
     """True where a pass of the chain reads an input."""
     if declared.step == "both":
         return step in ("survey", "apply")

@@ -22,7 +22,7 @@ from thalweg.footprint import Footprint, footprint, is_geographic
 from thalweg.stac import VERSION, extensions_of, layer_fields, rfc3339
 
 if TYPE_CHECKING:
-    from thalweg.chain import Chain
+    from thalweg.chain import Declaration
     from thalweg.granule import Granule, Sun
     from thalweg.grid import Grid
     from thalweg.layer import Layer
@@ -44,6 +44,63 @@ _SPACECRAFT = {
     **{f"L{digit}": (f"landsat-{digit}", "landsat", "oli") for digit in "89"},
 }
 _METRES_PER_DEGREE = 111_320
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a product was made from, as its item tells it: one granule, or the products of a tile and period."""
+
+    id: str
+    """Identifier of the granule or of the gathering."""
+    tile: str
+    """Tile, without the T."""
+    start: datetime
+    """Instant of sensing, or first instant of a period."""
+    when: str
+    """Day or period, for people."""
+    lineage: str
+    """What it was, as the item's lineage says it: "on <granule> (L2A)"."""
+    recipe: Mapping[str, Any]
+    """What is needed to find it again; holds at least `id` and `tile`."""
+    links: tuple[Mapping[str, Any], ...]
+    """Links to the inputs."""
+    end: datetime | None = None
+    """Last instant of a period; None for one granule."""
+    platforms: tuple[str, ...] = ()
+    """Spacecraft: S2A to S2D, L8, L9, or what the user said."""
+    on_mgrs: bool = True
+    """True where the tile is one of MGRS."""
+    credits: tuple[str | None, ...] = ()
+    """What the licences of the inputs ask to be said."""
+    cloud_cover: float | None = None
+    """Cloud share, percent."""
+    sun: Sun | None = None
+    """Sun angles."""
+
+
+def origin_of(granule: Granule) -> Origin:
+    """A granule as the origin of a product."""
+    return Origin(
+        id=granule.id,
+        tile=granule.tile,
+        start=granule.sensed,
+        when=f"{granule.sensed:%Y-%m-%d}",
+        lineage=f"on {granule.id} ({granule.level})",
+        recipe={
+            "id": granule.id,
+            "tile": granule.tile,
+            "format": granule.format,
+            "level": granule.level,
+            "baseline": granule.baseline,
+            "orbit": granule.orbit,
+        },
+        links=(_input_link(granule),),
+        platforms=(granule.platform,) if granule.platform else (),
+        on_mgrs=granule.on_mgrs,
+        credits=(credit.granule_credit(granule),),
+        cloud_cover=granule.cloud_cover,
+        sun=granule.sun,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +190,15 @@ class Provenance:
 def build_item(
     id: str,
     collection: str,
-    granule: Granule,
+    made_from: Granule | Origin,
     grid: Grid,
     assets: Sequence[Asset],
     properties: Mapping[str, Any],
     provenance: Provenance,
-    chain: Chain,
+    chain: Declaration,
     place: Footprint | None = None,
 ) -> dict[str, Any]:
-    """The STAC item of a product.
+    """The STAC item of a product made from a granule, or from whatever `Origin` says.
 
     `grid` is that of the rasters, `place` its footprint (None: found out here); `properties` are the chain's own and
     win over the general ones, but for identity.
@@ -150,14 +207,15 @@ def build_item(
     """
     check_collection(collection, provenance.maturity)
     place = place or footprint(grid)
+    origin = made_from if isinstance(made_from, Origin) else origin_of(made_from)
     described = {
-        **_times(granule, provenance),
-        **_mission(granule),
-        **_general(granule, grid, provenance, chain),
+        **_times(origin, provenance),
+        **_mission(origin),
+        **_general(origin, grid, provenance, chain),
         **_grid_fields(grid),
-        **_tile_fields(granule),
-        **_sun_fields(granule.sun),
-        **_processing(granule, provenance, chain),
+        **_tile_fields(origin),
+        **_sun_fields(origin.sun),
+        **_processing(origin, provenance, chain),
         **properties,
         **_own(provenance),
     }
@@ -173,7 +231,7 @@ def build_item(
         "geometry": place.geometry,
         "bbox": list(place.bbox),
         "properties": described,
-        "links": _links(collection, granule, provenance),
+        "links": _links(collection, origin, provenance),
         "assets": files,
     }
 
@@ -205,32 +263,48 @@ def check_collection(collection: str, maturity: str) -> None:
         )
 
 
-def _times(granule: Granule, provenance: Provenance) -> dict[str, Any]:
-    return {"datetime": rfc3339(granule.sensed), "created": rfc3339(provenance.finished)}
+def spacecraft(platform: str) -> str:
+    """S2A to S2D, L8 or L9 of a platform as items call it; others as they are."""
+    return next((short for short, names in _SPACECRAFT.items() if names[0] == platform), platform)
 
 
-def _mission(granule: Granule) -> dict[str, Any]:
-    if granule.platform not in _SPACECRAFT:
-        return {"platform": granule.platform.lower()} if granule.platform else {}
-    platform, constellation, instrument = _SPACECRAFT[granule.platform]
-    return {"platform": platform, "constellation": constellation, "instruments": [instrument]}
+def _times(origin: Origin, provenance: Provenance) -> dict[str, Any]:
+    times = {"datetime": rfc3339(origin.start), "created": rfc3339(provenance.finished)}
+    if origin.end is None:
+        return times
+    return {**times, "start_datetime": rfc3339(origin.start), "end_datetime": rfc3339(origin.end)}
 
 
-def _general(granule: Granule, grid: Grid, provenance: Provenance, chain: Chain) -> dict[str, Any]:
-    credits = [credit.granule_credit(granule)]
+def _mission(origin: Origin) -> dict[str, Any]:
+    """Platform of one granule; constellation, as far as there is only one; every instrument."""
+    platforms = origin.platforms
+    known = [_SPACECRAFT[name] for name in platforms if name in _SPACECRAFT]
+    fields: dict[str, Any] = {}
+    # A period may have seen one platform so far, and two tomorrow.
+    if len(platforms) == 1 and origin.end is None:
+        fields["platform"] = known[0][0] if known else platforms[0].lower()
+    if known and len({constellation for _, constellation, _ in known}) == 1:
+        fields["constellation"] = known[0][1]
+    if known:
+        fields["instruments"] = sorted({instrument for *_, instrument in known})
+    return fields
+
+
+def _general(origin: Origin, grid: Grid, provenance: Provenance, chain: Declaration) -> dict[str, Any]:
+    credits = list(origin.credits)
     credits += [file.credit or credit.STATIC_CREDITS.get(file.role) for file in provenance.statics]
     credits += [file.credit for file in provenance.inputs]
     said = credit.attribution(credits)
     fields: dict[str, Any] = {
-        "title": f"{chain.name} of {granule.tile} on {granule.sensed:%Y-%m-%d}",
+        "title": f"{chain.name} of {origin.tile} on {origin.when}",
         "license": chain.licence,
         "version": provenance.chain_version,
         "gsd": _metres(grid),
     }
     if said:
         fields["attribution"] = said
-    if granule.cloud_cover is not None and math.isfinite(granule.cloud_cover):
-        fields["eo:cloud_cover"] = min(max(granule.cloud_cover, 0.0), 100.0)
+    if origin.cloud_cover is not None and math.isfinite(origin.cloud_cover):
+        fields["eo:cloud_cover"] = min(max(origin.cloud_cover, 0.0), 100.0)
     return fields
 
 
@@ -248,14 +322,14 @@ def _grid_fields(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _tile_fields(granule: Granule) -> dict[str, Any]:
-    if not granule.on_mgrs:
+def _tile_fields(origin: Origin) -> dict[str, Any]:
+    if not origin.on_mgrs:
         return {}
     return {
-        "grid:code": f"MGRS-{granule.tile}",
-        "mgrs:utm_zone": int(granule.tile[:2]),
-        "mgrs:latitude_band": granule.tile[2],
-        "mgrs:grid_square": granule.tile[3:],
+        "grid:code": f"MGRS-{origin.tile}",
+        "mgrs:utm_zone": int(origin.tile[:2]),
+        "mgrs:latitude_band": origin.tile[2],
+        "mgrs:grid_square": origin.tile[3:],
     }
 
 
@@ -268,49 +342,42 @@ def _sun_fields(sun: Sun | None) -> dict[str, Any]:
     }
 
 
-def _processing(granule: Granule, provenance: Provenance, chain: Chain) -> dict[str, Any]:
+def _processing(origin: Origin, provenance: Provenance, chain: Declaration) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "processing:level": LEVEL,
         "processing:version": provenance.chain_version,
         "processing:software": dict(provenance.software),
         "processing:datetime": rfc3339(provenance.finished),
-        "processing:lineage": _lineage(granule, provenance, chain),
-        "processing:expression": {"format": RECIPE, "expression": _recipe(granule, provenance, chain)},
+        "processing:lineage": _lineage(origin, provenance, chain),
+        "processing:expression": {"format": RECIPE, "expression": _recipe(origin, provenance, chain)},
     }
     if provenance.facility:
         fields["processing:facility"] = provenance.facility
     return fields
 
 
-def _lineage(granule: Granule, provenance: Provenance, chain: Chain) -> str:
+def _lineage(origin: Origin, provenance: Provenance, chain: Declaration) -> str:
     statics = ", ".join(file.role for file in provenance.statics) or "none"
     return (
-        f"Chain {chain.name} {provenance.chain_version} on {granule.id} ({granule.level}). {chain.description} "
+        f"Chain {chain.name} {provenance.chain_version} {origin.lineage}. {chain.description} "
         f"Static layers: {statics}."
     )
 
 
-def _recipe(granule: Granule, provenance: Provenance, chain: Chain) -> dict[str, Any]:
+def _recipe(origin: Origin, provenance: Provenance, chain: Declaration) -> dict[str, Any]:
     """From what, by what and with which values the product was made, and can be made again."""
     return {
         "chain": provenance.chain,
         "version": provenance.chain_version,
         "parameters": _plain(provenance.parameters),
         "changed": _plain(_changed(provenance.parameters, chain)),
-        "granule": {
-            "id": granule.id,
-            "tile": granule.tile,
-            "format": granule.format,
-            "level": granule.level,
-            "baseline": granule.baseline,
-            "orbit": granule.orbit,
-        },
+        "granule": dict(origin.recipe),
         "inputs": [_input(file) for file in provenance.inputs],
         "statics": [_input(file) for file in provenance.statics],
     }
 
 
-def _changed(parameters: Mapping[str, Any], chain: Chain) -> dict[str, Any]:
+def _changed(parameters: Mapping[str, Any], chain: Declaration) -> dict[str, Any]:
     """The parameters that differ from the chain's defaults: what was asked for, whatever the chain's version."""
     defaults = {declared.name: declared.default for declared in chain.parameters.declared}
     return {
@@ -353,10 +420,10 @@ def _resources(provenance: Provenance) -> dict[str, Any]:
     return {**used, "attempt": provenance.token} if provenance.token else used
 
 
-def _links(collection: str, granule: Granule, provenance: Provenance) -> list[dict[str, Any]]:
+def _links(collection: str, origin: Origin, provenance: Provenance) -> list[dict[str, Any]]:
     # From the folder of a product up to that of its collection: month, year, tile, collection.
     above = {"href": "../../../../collection.json", "type": "application/json", "title": collection}
-    links = [{"rel": "collection", **above}, {"rel": "parent", **above}, _origin(granule)]
+    links = [{"rel": "collection", **above}, {"rel": "parent", **above}, *map(dict, origin.links)]
     if provenance.run:
         links.append(
             {
@@ -368,7 +435,7 @@ def _links(collection: str, granule: Granule, provenance: Provenance) -> list[di
     return links
 
 
-def _origin(granule: Granule) -> dict[str, Any]:
+def _input_link(granule: Granule) -> dict[str, Any]:
     """The link to the input: to its own item where that has an address on the web, else by its name."""
     scheme, _, rest = (granule.item or "").partition("://")
     is_address = bool(rest) and scheme in ("http", "https", "s3", "gs")

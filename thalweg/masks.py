@@ -122,6 +122,7 @@ CLM = {
     "thin_cloud": _bits(16),
     "cloud_shadow": _bits(32, 64),
     "high_cloud": _bits(128),
+    "adjacent": _values(*(code for code in range(1, 256) if not code & 0b1110_0010)),
 }
 """Cloud mask of MUSCATE products (``CLM_R2``, ``CLM_XS``)."""
 
@@ -158,6 +159,7 @@ CLD = {
     "cloud": _bits(2),
     "cloud_shadow": _bits(4, 8),
     "high_cloud": _bits(128),
+    "adjacent": _values(*(code for code in range(1, 256) if not code & 0b1000_1110)),
 }
 """Cloud mask of native MAJA products (``CLD_R2.DBL.TIF``)."""
 

@@ -17,11 +17,13 @@ from rasterio.windows import Window
 
 from thalweg.errors import BadInput, MissingInput, ThalwegError
 from thalweg.grid import Grid, grid_from_transform
+from thalweg.sharing import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thalweg.raster import Raster
+    from thalweg.sharing import SharedRows
 
 # A product's file is untrusted: it is opened by the driver of what it is, never by one that follows references to
 # other files or addresses (VRT and the like), whatever its name.
@@ -69,6 +71,8 @@ class OpenRaster:
     """Stored number that means nodata."""
     dtype: str
     """numpy type of the stored numbers."""
+    shared: SharedRows | None = None
+    """Where its streams take decoded rows from, where chains read it together; None: from the file."""
 
     @property
     def path(self) -> Path:
@@ -93,6 +97,11 @@ class OpenRaster:
         with blaming(self.path, f"rows {row} to {row + shape[0]} cannot be decoded"):
             values: NDArray[Any] = self.dataset.read(self.raster.band, window=window, out=out)
         return values
+
+    def leave(self) -> None:
+        """Share no more: what its streams have not read is not kept for them."""
+        if self.shared:
+            self.shared.leave(self)
 
     def close(self) -> None:
         """Close the file."""
@@ -232,6 +241,9 @@ class RowStream:
         self._row, self._column, self._rows, self._columns = part or (0, 0, rows, columns)
         self._first = 0
         self._kept: NDArray[Any] = np.empty((0, self._columns), opened.dtype)
+        if opened.shared:
+            last = (self._row + self._rows, self._column + self._columns)
+            opened.shared.join(self, Place(self._row, self._column, *last))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -247,17 +259,34 @@ class RowStream:
                 f"rows are streamed in order: {first} was asked for, {self._first} to {have} are kept"
             )
         kept = self._kept[first - self._first :]
-        block = kept if last <= have else self._extend(kept, first, self._whole_blocks(last))
+        block = kept if last <= have else self._extend(kept, first, last)
         keep_from = max(first, last - self._overlap)
         self._kept, self._first = block[keep_from - first :].copy(), keep_from
         return block[: last - first]
 
+    def write_rows(self, first: int, last: int, out: NDArray[Any]) -> None:
+        """The same numbers, into `out`; rows that are whole blocks are decoded there, without a copy between."""
+        follows = first == self._first + len(self._kept) and not self._overlap
+        if follows and last == self._whole_blocks(last):
+            self._fill(out, self._row + first)
+            self._kept, self._first = self._kept[:0], last
+        else:
+            out[:] = self.rows(first, last)
+
     def _extend(self, kept: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-        block = np.empty((last - first, self._columns), self.opened.dtype)
+        shared, missing = self.opened.shared, first + len(kept)
+        is_served = shared is not None and shared.serves(self)
+        block = np.empty(
+            ((last if is_served else self._whole_blocks(last)) - first, self._columns), kept.dtype
+        )
         block[: len(kept)] = kept
-        missing = first + len(kept)
-        shape = (last - missing, self._columns)
-        self.opened.read(self._row + missing, self._column, shape, out=block[len(kept) :])
+        out, row = block[len(kept) :], self._row + missing
+        if shared is not None and is_served:
+            shared.read(self, row, self._column, out)
+        else:
+            self.opened.read(row, self._column, out.shape, out=out)
+            if shared is not None:
+                shared.passed(self, row + len(out))
         return block
 
     def _whole_blocks(self, last: int) -> int:

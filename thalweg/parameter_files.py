@@ -16,7 +16,7 @@ from thalweg.parameters import plain, suggest
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Declaration
 
 _LARGEST = 1_000_000
 
@@ -35,14 +35,21 @@ def dated_sets(chain: str) -> dict[date, Traversable]:
 def newest_set(chain: str) -> tuple[str, dict[str, Any]]:
     """Name and parameters of a chain's newest dated set; no name and no parameters where it has none."""
     sets = dated_sets(chain)
-    if not sets:
-        return "", {}
-    day, file = list(sets.items())[-1]
-    return f"{chain}/{day}", dict(_parse(file.read_text("utf-8"), f"{chain}/{day}.yaml").get(chain) or {})
+    return dated_set(chain, list(sets)[-1]) if sets else ("", {})
+
+
+def dated_set(chain: str, day: date) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of the set of a chain that bears a date; BadParameters where there is none."""
+    sets = dated_sets(chain)
+    if day not in sets:
+        known = ", ".join(map(str, sets)) or "none"
+        raise BadParameters(f"chain {chain!r} has no parameter set of {day}. Known: {known}.")
+    name = f"{chain}/{day}"
+    return name, dict(_parse(sets[day].read_text("utf-8"), f"{name}.yaml").get(chain) or {})
 
 
 def gather(
-    chain: Chain, file: Path | None, chosen: Mapping[str, Any], others: Iterable[str] = ()
+    chain: Declaration, file: Path | None, chosen: Mapping[str, Any], others: Iterable[str] = ()
 ) -> dict[str, Any]:
     """What a chain is given: its dated set, then the user's file, then single values chosen.
 
@@ -54,7 +61,7 @@ def gather(
     return given
 
 
-def read_parameters(path: Path, chain: Chain, others: Iterable[str] = ()) -> dict[str, Any]:
+def read_parameters(path: Path, chain: Declaration, others: Iterable[str] = ()) -> dict[str, Any]:
     """The section of a chain in a file of sections, one a chain: every key declared, every value valid.
 
     `others` are the chains whose sections may stand beside it. Raises BadParameters that names file, line and key.
@@ -84,7 +91,7 @@ def write_parameters(chain: str, values: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump({chain: plain(values)}, sort_keys=False, allow_unicode=True))
 
 
-def _checked(chain: Chain, key: Any, value: Any, where: str) -> Any:
+def _checked(chain: Declaration, key: Any, value: Any, where: str) -> Any:
     declared = {parameter.name: parameter for parameter in chain.parameters.declared}
     if key not in declared:
         raise BadParameters(f"{where}: unknown key {key!r}. {suggest(key, declared)}")

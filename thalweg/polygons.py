@@ -29,7 +29,7 @@ def write_polygons(path: str | Path, raster: str | Path, field: str) -> None:
     The GeoPackage has one layer, named as its integer field: `field` holds the value, a no-data value like
     any other. Corners and CRS are those of the raster. Raises BadParameters where pyogrio is not installed.
     """
-    pyogrio = _import_pyogrio()
+    pyogrio = import_pyogrio()
     outlines, values, crs = _trace(Path(raster))
     try:
         with _stated_time(pyogrio):
@@ -69,7 +69,7 @@ def burn_polygons(path: Path, grid: Grid, value: int) -> NDArray[np.uint8]:
 
 def _areas(path: Path, grid: Grid) -> list[Any]:
     """What of the polygons of a file can touch the grid, in the grid's CRS."""
-    pyogrio, shapely = _import_pyogrio(), _import_shapely()
+    pyogrio, shapely = import_pyogrio(), import_shapely()
     if not path.exists():
         raise MissingInput(f"{path}: no such file")
     try:
@@ -115,7 +115,8 @@ def _is_same(crs: str, other: str) -> bool:
     return bool(CRS(crs).equals(CRS(other), ignore_axis_order=True))
 
 
-def _import_shapely() -> Any:
+def import_shapely() -> Any:
+    """shapely; BadParameters with advice where it is not installed."""
     try:
         import shapely
     except ImportError as error:
@@ -126,7 +127,8 @@ def _import_shapely() -> Any:
     return shapely
 
 
-def _import_pyogrio() -> Any:
+def import_pyogrio() -> Any:
+    """pyogrio; BadParameters with advice where it is not installed."""
     try:
         import pyogrio
         import pyogrio.raw

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thalweg.chain import Chain
 from thalweg.cog import write_cog
 from thalweg.errors import BadParameters
 from thalweg.grid import Grid
@@ -72,7 +73,7 @@ def declared_roles() -> dict[str, Static]:
 
 def _declared() -> Iterator[Static]:
     for listing in list_chains():
-        if listing.chain:
+        if isinstance(listing.chain, Chain):
             _, parameters = listing.chain.prepare({})
             yield from (entry for entry in listing.chain.inputs_for(parameters) if isinstance(entry, Static))
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import resource
-import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from thalweg import engine
+from thalweg.attempt import Clock, Commission, provenance_of, raster_tags, software_versions
 from thalweg.bands import ROLES
-from thalweg.chain import Chain, Conclusion, Names
-from thalweg.errors import Bug, MissingInput, NoData, ThalwegError, UsageError, classify
+from thalweg.chain import Chain, Conclusion, Declaration, Names
+from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
+from thalweg.fusion import Pass, Passes, run_together
+from thalweg.holding import Held, hold
 from thalweg.identity import short, unit_id
-from thalweg.inputs import Band
+from thalweg.inputs import Band, Upstream
 from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
-from thalweg.opened import gdal_version, raster_environment, to_lonlat
+from thalweg.metering import Meter, MeteredPool
+from thalweg.opened import raster_environment, to_lonlat
 from thalweg.parameter_files import gather
 from thalweg.parameters import digest
 from thalweg.product import ProductWriter, describe_files, run_document
@@ -31,16 +35,24 @@ from thalweg.readers import Wanted, opened
 from thalweg.registry import find_chain, take_up
 from thalweg.scenery import Scenery, open_scenery
 from thalweg.settings import Settings, read_settings, return_large_blocks
+from thalweg.sharing import Sharing
 from thalweg.staging import is_complete, staged
 from thalweg.static import StaticLayers, digest_of
-from thalweg.upstream import Find, finder
+from thalweg.strips import Run, Walk
+from thalweg.synthesis import Synthesis
+from thalweg.upstream import Find, Produced, finder, read_product
 
 if TYPE_CHECKING:
     from thalweg.cog import Codec
     from thalweg.granule import Granule
     from thalweg.grid import Bounds
+    from thalweg.inputs import Step
+    from thalweg.raster import Raster
 
 State = Literal["done", "no-data", "failed"]
+
+HELD_BYTES = 128 << 20
+"""What rows that are held for a later pass may take up in memory; bands beyond that are decoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,9 @@ class Ending:
     existed: bool = False
     """True where the product had been there before."""
     seconds: float = 0.0
-    """Wall time."""
+    """Wall time from its beginning; that of chains that are run together overlaps."""
+    cpu_seconds: float = 0.0
+    """CPU time of its own work; a block that several chains read is on the account of the first that asks for it."""
     properties: Mapping[str, Any] = field(default_factory=dict)
     """STAC properties that the chain gave."""
     error: ThalwegError | None = None
@@ -117,6 +131,8 @@ class Order:
     """Told granule, chain and the share of the work that is done."""
     products: Mapping[str, Path] = field(default_factory=dict)
     """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
+    commission: Commission | None = None
+    """The campaign, None where nobody keeps an account."""
 
     @property
     def find(self) -> Find:
@@ -124,11 +140,14 @@ class Order:
         return finder(self.destination, self.products)
 
 
+C = TypeVar("C", bound=Declaration, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Generic[C]):
     """A chain with the parameters of this run."""
 
-    chain: Chain
+    chain: C
     """The chain."""
     values: Mapping[str, Any]
     """Resolved parameters, all of them."""
@@ -143,7 +162,7 @@ class Assignment:
 
 def run(
     granules: str | Path | Iterable[str | Path],
-    chain: str | Chain | Iterable[str | Chain],
+    chain: str | Declaration | Iterable[str | Declaration],
     *,
     to: str | Path,
     static: str | Path | None = None,
@@ -154,6 +173,7 @@ def run(
     codec: Codec = "zstd",
     strip_rows: int | None = None,
     products: Mapping[str, str | Path] | None = None,
+    period: str | None = None,
     algorithm_files: Iterable[str | Path] = (),
     report: Callable[[Ending], None] | None = None,
     progress: Callable[[str, str, float], None] | None = None,
@@ -161,6 +181,8 @@ def run(
 ) -> list[Ending]:
     """Run one or several chains on granules and write the products under `to`.
 
+    The chain may be a synthesis: `granules` are then products, or folders that hold them, and `period` says which days:
+    a day, month or year, two of these with a slash between, or ``monthly`` and ``annual`` for every one there is.
     Parameters are keywords with a single chain, and one mapping a chain with several: ``snow={"dz": 50}``. `static`
     is the folder of static layers, `static_files` names single ones, `without` leaves some out, `bbox` is west, south,
     east, north in degrees, `products` chain to folder of a product that another chain reads, `algorithm_files`
@@ -170,7 +192,7 @@ def run(
     """
     return_large_blocks()
     paths = [Path(path) for path in ([granules] if isinstance(granules, str | Path) else granules)]
-    names = [chain] if isinstance(chain, str | Chain) else list(chain)
+    names = [chain] if isinstance(chain, str | Declaration) else list(chain)
     order = Order(
         destination=Path(to),
         static=_static_layers(static, static_files, without),
@@ -183,17 +205,47 @@ def run(
     )
     file = Path(parameters_file) if parameters_file else None
     assignments = assign(names, file, parameters, [str(path) for path in algorithm_files])
-    endings = []
-    for path in paths:
-        for ending in process_granule(path, assignments, order):
-            endings.append(ending)
-            if report:
-                report(ending)
+    endings: list[Ending] = []
+    for ending in _process(paths, assignments, order, period):
+        endings.append(ending)
+        if report:
+            report(ending)
+    endings = _in_order(endings, assignments)
     endings += _publish(endings, assignments, order.destination)
     return endings
 
 
-def _publish(endings: list[Ending], assignments: list[Assignment], destination: Path) -> list[Ending]:
+def _in_order(endings: Iterable[Ending], assignments: list[Assignment[Any]]) -> list[Ending]:
+    """Those of one granule, which come as they end, in the order of the chains."""
+    places = {assignment.chain.name: place for place, assignment in enumerate(assignments)}
+    groups = groupby(endings, key=lambda ending: ending.granule)
+    return [one for _, group in groups for one in sorted(group, key=lambda ending: places[ending.chain])]
+
+
+def _process(
+    paths: list[Path], assignments: list[Assignment[Any]], order: Order, period: str | None
+) -> Iterator[Ending]:
+    """Endings of the units that the chains make of the inputs: granules, or tiles and periods."""
+    syntheses = [assignment for assignment in assignments if isinstance(assignment.chain, Synthesis)]
+    chains = [assignment for assignment in assignments if isinstance(assignment.chain, Chain)]
+    if syntheses and (chains or period is None):
+        name = syntheses[0].chain.name
+        raise UsageError(
+            f"chain {name!r} makes one product a period, of products: give it a period, and no other kind of chain",
+            advice="Such as --period 2021-09-01/2022-08-31, 2021-01, or monthly.",
+        )
+    if chains and period is not None:
+        raise UsageError(f"a period, which {chains[0].chain.name!r} does not take: its units are granules")
+    for assignment in syntheses:
+        # Counters need libraries of their own, which a job on granules is spared.
+        from thalweg.synthesising import process_periods
+
+        yield from process_periods(paths, assignment, order, str(period))
+    for path in paths if chains else ():
+        yield from process_granule(path, chains, order)
+
+
+def _publish(endings: list[Ending], assignments: list[Assignment[Any]], destination: Path) -> list[Ending]:
     """Tell the catalogue; what it could not be told comes back as endings of its own, for products are safe already."""
     # Jobs never write the catalogue: they are spared its modules.
     from thalweg.catalogue import publish
@@ -206,8 +258,11 @@ def _publish(endings: list[Ending], assignments: list[Assignment], destination: 
 
 
 def assign(
-    names: list[str | Chain], file: Path | None, given: Mapping[str, Any], algorithms: Sequence[str] = ()
-) -> list[Assignment]:
+    names: list[str | Declaration],
+    file: Path | None,
+    given: Mapping[str, Any],
+    algorithms: Sequence[str] = (),
+) -> list[Assignment[Any]]:
     """Chains with their parameters and what they take up of users' files, checked before anything runs."""
     chains = [find_chain(name) if isinstance(name, str) else name for name in names]
     if not chains:
@@ -219,6 +274,8 @@ def assign(
     if strangers:
         raise UsageError(f"parameters for {strangers[0]!r}, which is no chain of this run")
     known = [chain.name for chain in chains]
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise UsageError(f"the chain {twice[0]!r} was asked for twice")
     assignments = []
     for chain in chains:
         values, parameters = chain.prepare(gather(chain, file, by_chain.get(chain.name, {}), known))
@@ -226,18 +283,27 @@ def assign(
     return assignments
 
 
-def process_granule(path: Path, assignments: list[Assignment], order: Order) -> Iterable[Ending]:
-    """Endings of all chains on one granule; what goes wrong with the granule itself ends all of them."""
+def process_granule(path: Path, assignments: list[Assignment[Chain]], order: Order) -> Iterator[Ending]:
+    """Endings of all chains on one granule, each as soon as it is known; every band is decoded once for all of them.
+
+    What goes wrong with the granule itself ends all of them; else one chain's failure does not touch the others.
+    """
+    left = {assignment.chain.name: assignment for assignment in assignments}
     try:
-        with opened(path, order.settings.scratch, _wanted(assignments)) as granule:
-            for assignment in assignments:
-                yield process_unit(granule, assignment, order)
+        with (
+            opened(path, order.settings.scratch, _wanted(assignments)) as granule,
+            raster_environment(),
+            _job(granule, order, frozenset(left)) as job,
+        ):
+            for ending in run_together(_Unit(assignment, job) for assignment in assignments):
+                left.pop(ending.chain, None)
+                yield ending
     except ThalwegError as problem:
-        for assignment in assignments:
-            yield Ending(assignment.chain.name, str(path), "failed", error=problem)
+        for chain in left:
+            yield Ending(chain, str(path), "failed", error=problem)
 
 
-def _wanted(assignments: list[Assignment]) -> Wanted:
+def _wanted(assignments: list[Assignment[Chain]]) -> Wanted:
     """What the chains read of a granule, in general: no more of it needs to be unpacked from a zip."""
     bands = [
         band
@@ -259,38 +325,158 @@ def _wanted(assignments: list[Assignment]) -> Wanted:
     return is_wanted
 
 
-def process_unit(granule: Granule, assignment: Assignment, order: Order) -> Ending:
-    """One chain on one granule: its product in place, or the reason why there is none."""
-    unit = _Unit(granule, assignment, order)
+@dataclass(slots=True)
+class _Job:
+    """What the units of one granule have in common."""
+
+    granule: Granule
+    """Which granule."""
+    order: Order
+    """What is asked of each."""
+    chains: frozenset[str]
+    """Names of the chains that are run."""
+    threads: Executor
+    """Reads, computes and writes for all of them."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """Decoded rows."""
+    checksums: dict[Path, Future[str]] = field(default_factory=dict)
+    """Of the inputs: each file is read once for that."""
+    room: int = HELD_BYTES
+    """Bytes that rows may still take up that are held for a later pass."""
+
+    def admit(self, scenery: Scenery) -> None:
+        """Share decoded rows with the other chains, where there are any."""
+        if len(self.chains) > 1:
+            self.sharing.admit(scenery)
+
+    def checksum(self, path: Path) -> Future[str]:
+        """Checksum of an input file."""
+        if path not in self.checksums:
+            self.checksums[path] = self.threads.submit(crc32, path)
+        return self.checksums[path]
+
+    def make_room(self, scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held | None:
+        """What is to be held of these bands: those whose files are largest first, as far as there is room."""
+        chosen: list[str] = []
+        for name in sorted(names, key=lambda name: -scenery.bands[name][3]):
+            if hold(scenery, run, step, [*chosen, name]).size <= self.room:
+                chosen.append(name)
+        held = hold(scenery, run, step, chosen)
+        self.room -= held.size
+        return held if chosen else None
+
+
+@contextmanager
+def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Job]:
+    pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
     try:
-        return unit.complete()
-    except NoData as problem:
-        return unit.ending("no-data", error=problem)
-    except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
-        error = classify(problem)
-        trace = traceback.format_exc() if isinstance(error, Bug) else ""
-        return unit.ending("failed", error=error, trace=trace)
+        yield _Job(granule, order, chains, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Unit:
-    """One attempt at one unit."""
+    """One attempt at one unit: a task of `thalweg.fusion`."""
 
-    def __init__(self, granule: Granule, assignment: Assignment, order: Order) -> None:
-        self.granule, self.assignment, self.order = granule, assignment, order
-        self.chain = assignment.chain
+    def __init__(self, assignment: Assignment[Chain], job: _Job) -> None:
+        self.assignment, self.job = assignment, job
+        self.granule, self.order, self.chain = job.granule, job.order, assignment.chain
         self.id = ""
-        self._clock = time.perf_counter()
-        self._cpu = _cpu_seconds()
-        self._started = datetime.now(UTC)
+        self.meter = Meter()
+        self.pool = MeteredPool(job.threads, self.meter)
+        self._course: engine.Course | None = None
+        self._step: Step = "sample"
+        self._held: Held | None = None
+        self._clock = Clock()
 
-    def complete(self) -> Ending:
+    @property
+    def name(self) -> str:
+        """Name of the chain."""
+        return self.chain.name
+
+    @property
+    def after(self) -> frozenset[str]:
+        """Chains of this job whose products this one reads."""
+        read = frozenset(upstream.chain for upstream in self._upstreams())
+        return (read & self.job.chains) - self.order.products.keys() - {self.name}
+
+    def _upstreams(self) -> list[Upstream]:
+        try:
+            inputs = self.chain.inputs_for(self.assignment.parameters, self.granule)
+        except Exception:  # noqa: BLE001 - it is met again, and told, when the unit begins
+            return []
+        return [declared for declared in inputs if isinstance(declared, Upstream)]
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Counts what this thread does as this unit's."""
+        return self.meter
+
+    def hold(self, rasters: frozenset[Raster]) -> Walk | None:
+        """Rows that a later step will want of bands that are being read; None where that is nothing."""
+        course = self._course
+        if self._held:
+            return None
+        if course is None:
+            return self._hold_before(rasters)
+        here = frozenset(course.bands(self._step).values())
+        later = course.steps[course.steps.index(self._step) + 1 :]
+        self._held = self._worth_holding(course.scenery, later, rasters - here)
+        return self._held.walk(course.scenery, self.pool) if self._held else None
+
+    def _hold_before(self, rasters: frozenset[Raster]) -> Walk:
+        """As `hold`, of a unit that waits for another one's product: its bands are opened for that alone."""
         order, parameters = self.order, self.assignment.parameters
-        with (
-            raster_environment(),
-            open_scenery(
-                self.chain, self.granule, parameters, order.static, order.box, order.find
-            ) as scenery,
-        ):
+        with open_scenery(
+            self.chain, self.granule, parameters, order.static, order.box, bands_only=True
+        ) as scenery:
+            self.job.admit(scenery)
+            self._held = self._worth_holding(scenery, engine.steps_of(self.chain), rasters)
+            if self._held:
+                yield from self._held.walk(scenery, self.pool)
+
+    def _worth_holding(
+        self, scenery: Scenery, steps: Sequence[Step], rasters: frozenset[Raster]
+    ) -> Held | None:
+        """What the first of these steps that reads a band reads of the rasters, as far as there is room."""
+        for step in steps:
+            wanted = scenery.band_rasters(step)
+            if wanted:
+                names = [name for name, raster in wanted.items() if raster in rasters]
+                return self.job.make_room(scenery, self._run(), step, names)
+        return None
+
+    def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
+        """Make the product, pass by pass; whatever fails is an ending."""
+        self._clock = Clock()
+        try:
+            return (yield from self._complete(self._find(ended)))
+        except NoData as problem:
+            return self.ending("no-data", error=problem)
+        except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
+            error = classify(problem)
+            trace = traceback.format_exc() if isinstance(error, Bug) else ""
+            return self.ending("failed", error=error, trace=trace)
+        finally:
+            self.job.room += self._held.size if self._held else 0
+            self._course = self._held = None
+
+    def _find(self, ended: Mapping[str, Ending]) -> Find:
+        """Gives products of other chains: of those that ran in this job what they made there, and nothing older."""
+        for upstream in self._upstreams():
+            if upstream.required and upstream.chain in self.after:
+                _check_ended(ended[upstream.chain], self.name)
+
+        def find(chain: str, granule: Granule) -> Produced | None:
+            if chain not in self.after:
+                return self.order.find(chain, granule)
+            product = ended[chain].product
+            return read_product(product) if product else None
+
+        return find
+
+    def _complete(self, find: Find) -> Passes[Ending]:
+        order, parameters = self.order, self.assignment.parameters
+        with open_scenery(self.chain, self.granule, parameters, order.static, order.box, find) as scenery:
             statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
             self.id = unit_id(
                 self.chain.name,
@@ -300,6 +486,7 @@ class _Unit:
                 {**statics, **scenery.identity},
                 list(order.box) if order.box else None,
             )
+            self._check_plan()
             names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
             target = self._target(names)
             if is_complete(target):
@@ -308,7 +495,7 @@ class _Unit:
                 return self.ending(
                     "done", product=target, existed=True, item=item, properties=item["properties"]
                 )
-            return self._make(scenery, statics, names, target)
+            return (yield from self._make(scenery, statics, names, target))
 
     def ending(self, state: State, **more: Any) -> Ending:
         """The ending of this unit."""
@@ -317,12 +504,24 @@ class _Unit:
             str(self.granule.path),
             state,
             unit=self.id,
-            seconds=time.perf_counter() - self._clock,
+            seconds=self._clock.seconds,
+            cpu_seconds=self.meter.seconds,
             tile=self.granule.tile,
             sensed=self.granule.sensed,
             summary=self.chain.summary,
             **more,
         )
+
+    def _check_plan(self) -> None:
+        """BadInput where this is not the unit that was planned: the account would wait for that one for ever."""
+        commission = self.order.commission
+        planned = commission.planned.get(self.chain.name, self.id) if commission else self.id
+        if planned != self.id:
+            raise BadInput(
+                f"{self.granule.id}: planned as unit {short(planned)}, and is {short(self.id)} by now: the granule, "
+                f"a static layer or the chain is not the one that was planned",
+                advice="Plan the campaign again: what is done stays done.",
+            )
 
     def _target(self, names: Names) -> Path:
         when = self.granule.sensed
@@ -331,35 +530,50 @@ class _Unit:
         )
         return folder / f"{names.product}_{short(self.id)}"
 
-    def _make(self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path) -> Ending:
+    def _make(
+        self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path
+    ) -> Passes[Ending]:
         order = self.order
-        pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
-        try:
-            with staged(order.destination, target, self.id) as attempt:
-                sums = self._checksums(scenery, pool)
-                writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, self._tags())
-                try:
-                    conclusion = engine.compute(
-                        scenery, self.assignment.parameters, writer, self._course(), pool
-                    )
-                    item = self._finish(
-                        scenery, statics, conclusion, writer, attempt.folder, target, sums, pool
-                    )
-                finally:
-                    writer.abandon()
-                write_item(attempt.folder / f"{target.name}.json", item)
-                attempt.publish()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        engine.pass_gate(scenery, self.assignment.parameters)
+        self.job.admit(scenery)
+        with staged(order.destination, target, self.id) as attempt:
+            sums = self._checksums(scenery)
+            tags = raster_tags(self.chain, self.assignment.values)
+            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, tags)
+            try:
+                conclusion = yield from self._walk(scenery, writer)
+                item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums)
+            finally:
+                writer.abandon()
+            write_item(attempt.folder / f"{target.name}.json", item)
+            attempt.publish()
         return self.ending(
             "done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won
         )
 
-    def _course(self) -> engine.Run:
+    def _walk(self, scenery: Scenery, writer: ProductWriter) -> Passes[Conclusion]:
+        course = self._course = engine.Course(
+            scenery, self.assignment.parameters, writer, self._run(), self.pool
+        )
+        if self.chain.whole and len(self.job.chains) > 1:
+            yield self._read_beside_others(scenery)
+        for step in course.steps:
+            self._step, course.held = step, self._held
+            yield Pass(frozenset(course.bands(step).values()), partial(course.walk, step))
+        return course.conclude()
+
+    def _read_beside_others(self, scenery: Scenery) -> Pass:
+        """The bands of a whole-tile chain strip by strip, so that they can be read with those of other chains."""
+        bands = scenery.band_rasters("apply")
+        self._held = hold(scenery, self._run(), "apply", bands)
+        self.job.room -= self._held.size
+        return Pass(frozenset(bands.values()), partial(self._held.walk, scenery, self.pool))
+
+    def _run(self) -> Run:
         told = self.order.progress
         if told is None:
-            return engine.Run(strip_rows=self.order.strip_rows)
-        return engine.Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
+            return Run(strip_rows=self.order.strip_rows)
+        return Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
 
     def _finish(
         self,
@@ -370,7 +584,6 @@ class _Unit:
         folder: Path,
         target: Path,
         sums: Mapping[str, tuple[Path, Future[str]]],
-        pool: ThreadPoolExecutor,
     ) -> dict[str, Any]:
         inputs = tuple(
             InputFile(role, path.name, path.stat().st_size, done.result())
@@ -382,11 +595,10 @@ class _Unit:
         )
         documents = {
             **conclusion.documents,
-            f"{self.chain.name}_run.json": self._run_document(inputs, layers),
+            f"{self.chain.name}_run.json": self._run_document(inputs, layers, scenery.produced),
         }
-        concluded = Conclusion(conclusion.properties, documents, conclusion.polygons, conclusion.empty)
-        written = writer.finish(concluded, self.chain.main, pool)
-        assets = describe_files(written, folder, scenery.part.grid, pool)
+        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
+        assets = describe_files(written, folder, scenery.part.grid, self.pool)
         return build_item(
             target.name,
             self.chain.collection,
@@ -399,7 +611,12 @@ class _Unit:
             footprint(scenery.part.grid, to_lonlat),
         )
 
-    def _run_document(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> str:
+    def _run_document(
+        self,
+        inputs: tuple[InputFile, ...],
+        statics: tuple[InputFile, ...],
+        produced: Mapping[str, Produced],
+    ) -> str:
         return run_document(
             {
                 "unit": self.id,
@@ -411,40 +628,45 @@ class _Unit:
                 "box": self.order.box,
                 "inputs": {file.role: {"file": file.file, "checksum": file.checksum} for file in inputs},
                 "statics": {file.role: {"file": file.file, "checksum": file.checksum} for file in statics},
+                "products": {
+                    chain: {"product": found.product, "unit": found.unit} for chain, found in produced.items()
+                },
                 "software": software_versions(),
             }
         )
 
     def _provenance(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> Provenance:
-        return Provenance(
-            unit_id=self.id,
-            chain=self.chain.name,
-            chain_version=self.chain.version,
-            software=software_versions(),
-            parameters=self.assignment.values,
-            parameter_digest=self.assignment.digest,
-            inputs=inputs,
-            statics=statics,
-            host=self.order.settings.host,
-            facility=self.order.settings.facility,
-            started=self._started,
-            finished=datetime.now(UTC),
-            cpu_seconds=_cpu_seconds() - self._cpu,
-            wall_seconds=time.perf_counter() - self._clock,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        return provenance_of(
+            self.id,
+            self.chain,
+            self.assignment.values,
+            inputs,
+            statics,
+            self.order.settings,
+            self._clock,
+            self.meter.seconds,
+            self.order.commission,
         )
 
-    def _checksums(self, scenery: Scenery, pool: ThreadPoolExecutor) -> dict[str, tuple[Path, Future[str]]]:
+    def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:
         files = {name: opened.path for name, (_, _, opened, _) in scenery.bands.items()}
         for name, (_, sources) in scenery.masks.items():
             files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
-        return {name: (path, pool.submit(crc32, path)) for name, path in sorted(files.items())}
+        return {name: (path, self.job.checksum(path)) for name, path in sorted(files.items())}
 
-    def _tags(self) -> dict[str, str]:
-        return {
-            "THALWEG_CHAIN": f"{self.chain.name} {self.chain.version}",
-            "THALWEG_PARAMETERS": f"sha256:{self.assignment.digest}",
-        }
+
+def _check_ended(upstream: Ending, chain: str) -> None:
+    """MissingInput or NoData where a chain that another one cannot do without made no product in this job."""
+    if upstream.state == "no-data":
+        raise NoData(
+            f"{upstream.granule}: chain {upstream.chain!r}, whose product {chain!r} reads, has no data"
+        )
+    if upstream.product is None:
+        raise MissingInput(
+            f"{upstream.granule}: chain {chain!r} reads the product of chain {upstream.chain!r}, which failed in this "
+            f"job: {upstream.error}",
+            advice=f"Mend what made {upstream.chain!r} fail, and run both again.",
+        )
 
 
 def crc32(path: Path) -> str:
@@ -455,13 +677,6 @@ def crc32(path: Path) -> str:
         while block := file.read(1 << 20):
             value = zlib.crc32(block, value)
     return f"crc32:{value:08x}"
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """Versions of what decides a product's pixels."""
-    found = {name: version(name) for name in ("thalweg", "numpy", "numba", "rasterio")}
-    return {**found, "gdal": gdal_version()}
 
 
 def exit_code(endings: Iterable[Ending]) -> int:
@@ -485,8 +700,3 @@ def _static_layers(
         if not path.exists():
             raise MissingInput(f"static layer {role!r}: {path}: no such file")
     return StaticLayers(Path(folder) if folder is not None else None, named, frozenset(without))
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

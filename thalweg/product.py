@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from thalweg.cog import Codec, CogWriter
 from thalweg.item import Asset
@@ -19,7 +22,7 @@ from thalweg.static import checksum
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thalweg.chain import Conclusion, Names
+    from thalweg.chain import Arrays, Conclusion, Names
     from thalweg.grid import Grid
     from thalweg.layer import Layer
 
@@ -32,6 +35,7 @@ _MEDIA = {
     ".txt": "text/plain",
     ".gpkg": "application/geopackage+sqlite3",
     ".png": "image/png",
+    ".zarr": "application/vnd.zarr; version=3",
 }
 
 
@@ -81,6 +85,7 @@ class ProductWriter:
         written.append(self._quicklook(main))
         written += [self._polygons(layer, field) for layer, field in conclusion.polygons.items()]
         written += [self._document(name, text) for name, text in conclusion.documents.items()]
+        written += [self._model(role, arrays) for role, arrays in conclusion.models.items()]
         return written
 
     def abandon(self) -> None:
@@ -119,22 +124,36 @@ class ProductWriter:
         path.write_text(text, encoding="utf-8", newline="\n")
         return Written(path.stem.lower(), path, path.name, ("metadata",))
 
+    def _model(self, role: str, arrays: Arrays) -> Written:
+        path = self._folder / f"{role}.npz"
+        np.savez(path, **dict(arrays), allow_pickle=False)
+        return Written(role, path, f"Model {role}", ("metadata",))
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file; of a folder of files, bytes of all and the SHA-256 of a list of names and sums."""
+    if path.is_file():
+        return path.stat().st_size, checksum(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = [f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
+    return sum(file.stat().st_size for file in files), hashlib.sha256("".join(lines).encode()).hexdigest()
+
 
 def describe_files(written: Iterable[Written], folder: Path, grid: Grid, pool: Executor) -> list[Asset]:
     """The assets of written files, with sizes and SHA-256 checksums."""
 
     def describe(file: Written) -> Asset:
+        size, sha256 = measure(file.path)
+        is_cog = file.layer is not None and file.path.is_file()
         return Asset(
             key=file.key,
             file=file.path.relative_to(folder).as_posix(),
-            media_type=COG
-            if file.layer
-            else _MEDIA.get(file.path.suffix.lower(), "application/octet-stream"),
+            media_type=COG if is_cog else _MEDIA.get(file.path.suffix.lower(), "application/octet-stream"),
             roles=file.roles,
             title=file.title,
             layer=file.layer,
-            size=file.path.stat().st_size,
-            sha256=checksum(file.path),
+            size=size,
+            sha256=sha256,
             grid=grid if file.layer else None,
         )
 

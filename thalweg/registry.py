@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from thalweg.chain import Chain
+from thalweg.chain import Chain, Declaration
 from thalweg.errors import BadParameters
 from thalweg.parameters import suggest
 
@@ -32,13 +32,13 @@ class Listing:
     """Name to call it by."""
     origin: str
     """Where it comes from: built in, or the package and object of an entry point."""
-    chain: Chain | None
+    chain: Declaration | None
     """The chain, or None where it is broken."""
     error: str = ""
     """Why it is broken: the error's own words and place."""
 
 
-def find_chain(name: str) -> Chain:
+def find_chain(name: str) -> Declaration:
     """The chain called `name`: built in, ``FILE.py:object``, ``package.module:object``, or an entry point.
 
     Raises BadParameters where there is none, naming the nearest, or where it cannot be loaded, with its error.
@@ -54,12 +54,26 @@ def find_chain(name: str) -> Chain:
     raise BadParameters(f"no chain {name!r}. {suggest(name, seen)}")
 
 
-def take_up(chains: list[Chain], path: str) -> list[Chain]:
+def find_granule_chain(name: str) -> Chain:
+    """As `find_chain`, of a chain whose unit is a granule; BadParameters for a synthesis."""
+    chain = find_chain(name)
+    if not isinstance(chain, Chain):
+        raise BadParameters(
+            f"chain {name!r} makes products of tiles and periods, of other products, and a chain of granules is wanted",
+            advice="Run it on the products: thalweg run DESTINATION --chain NAME --period PERIOD.",
+        )
+    return chain
+
+
+def take_up(chains: list[Declaration], path: str) -> list[Declaration]:
     """The chains with what a user's file declares, where they take such up; BadParameters where none does."""
-    if not any(chain.extended for chain in chains):
+    if not any(isinstance(chain, Chain) and chain.extended for chain in chains):
         raise BadParameters(f"{path}: none of the chains of this run takes up algorithms")
     names = vars(_import(path))
-    return [chain if chain.extended is None else chain.extended(chain, path, names) for chain in chains]
+    return [
+        chain.extended(chain, path, names) if isinstance(chain, Chain) and chain.extended else chain
+        for chain in chains
+    ]
 
 
 def list_chains() -> list[Listing]:
@@ -73,7 +87,7 @@ def _offered(first: str = "") -> Iterator[Listing]:
     yield from map(_listed, entry_points(group=GROUP))
 
 
-def _loaded(listing: Listing) -> Chain:
+def _loaded(listing: Listing) -> Declaration:
     if listing.chain is None:
         raise BadParameters(f"chain {listing.name!r} ({listing.origin}) cannot be loaded: {listing.error}")
     return listing.chain
@@ -94,13 +108,15 @@ def _built_in(first: str) -> Iterator[Listing]:
             yield Listing(found.name, "built in", found)
 
 
-def _chains_of(module: ModuleType) -> list[Chain]:
+def _chains_of(module: ModuleType) -> list[Declaration]:
     return [
-        value for value in vars(module).values() if isinstance(value, Chain) and _is_made_in(value, module)
+        value
+        for value in vars(module).values()
+        if isinstance(value, Declaration) and _is_made_in(value, module)
     ]
 
 
-def _is_made_in(chain: Chain, module: ModuleType) -> bool:
+def _is_made_in(chain: Declaration, module: ModuleType) -> bool:
     return chain.function.__module__ == module.__name__
 
 
@@ -109,7 +125,7 @@ def _listed(point: EntryPoint) -> Listing:
         chain = point.load()
     except _ANY as problem:  # a broken plug-in must be shown, not end the listing
         return Listing(point.name, point.value, None, _reason(problem))
-    if not isinstance(chain, Chain):
+    if not isinstance(chain, Declaration):
         return Listing(
             point.name, point.value, None, f"{point.value} is a {type(chain).__name__}, not a chain"
         )
@@ -142,11 +158,11 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _chain_in(module: ModuleType, attribute: str, name: str) -> Chain:
+def _chain_in(module: ModuleType, attribute: str, name: str) -> Declaration:
     found = getattr(module, attribute, None)
-    if isinstance(found, Chain):
+    if isinstance(found, Declaration):
         return found
-    chains = [key for key, value in vars(module).items() if isinstance(value, Chain)]
+    chains = [key for key, value in vars(module).items() if isinstance(value, Declaration)]
     raise BadParameters(f"{name}: no chain called {attribute!r} there; it has: {', '.join(chains) or 'none'}")
 
 

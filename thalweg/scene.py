@@ -111,7 +111,11 @@ class Tileful:
     """What the step before gave back: the sample for learn, the model for settle, its own result for conclude."""
     corner: tuple[int, int] = (0, 0)
     """As in `Scene`."""
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """As in `Scene`."""
     packings: Mapping[str, Packing] = field(default_factory=dict)
     """As in `Scene`."""
     upstream: Mapping[str, str] = field(default_factory=dict)
     """Name of another chain to the unit whose product is read."""
+    models: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role of a model to its arrays by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil, floor, isfinite
@@ -23,17 +23,18 @@ from thalweg.feed import (
     MaskFeed,
     MaskSource,
     Part,
+    PartialFeed,
     packing_of,
     ratio,
 )
 from thalweg.footprint import is_geographic
 from thalweg.granule import PROMISING
 from thalweg.grid import Bounds, Grid
-from thalweg.inputs import Band, Codes, Field, Input, Mask, Static, Upstream, is_read_in
+from thalweg.inputs import Band, Codes, Field, Input, Mask, Model, Static, Upstream, is_read_in
 from thalweg.opened import OpenRaster, open_raster
 from thalweg.raster import Packing, Raster
 from thalweg.scene import WholeLayer
-from thalweg.static import StaticLayers, is_vector, open_static, read_whole
+from thalweg.static import MODELS, StaticLayers, is_vector, open_static, read_model, read_whole
 from thalweg.tile import Tile
 from thalweg.upstream import Find, Produced
 
@@ -79,6 +80,8 @@ class Scenery:
     """Role to declaration, layer and the part of it that is processed."""
     whole: dict[str, WholeLayer] = field(default_factory=dict)
     """Static layers that are held whole."""
+    models: dict[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Role to the arrays of a model."""
     static_files: dict[str, Path] = field(default_factory=dict)
     """Role to file, for identity and provenance."""
     tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -97,7 +100,15 @@ class Scenery:
     def available(self) -> frozenset[str]:
         """Names of all inputs that are there."""
         return frozenset(
-            (*self.bands, *self.masks, *self.codes, *self.statics, *self.fields, *self.upstreams)
+            (
+                *self.bands,
+                *self.masks,
+                *self.codes,
+                *self.statics,
+                *self.fields,
+                *self.upstreams,
+                *self.models,
+            )
         )
 
     @property
@@ -120,22 +131,36 @@ class Scenery:
         """The largest reduction factor of a band."""
         return max((factor for *_, factor in self.bands.values()), default=1)
 
+    @property
+    def rasters(self) -> list[OpenRaster]:
+        """Every opened file that is read strip by strip."""
+        return [*(opened for _, _, opened, _ in self.bands.values()), *self._others]
+
+    @property
+    def _others(self) -> list[OpenRaster]:
+        layers = [layer for _, layer, _ in self.statics.values() if isinstance(layer, OpenRaster)]
+        masks = [source.opened for _, sources in self.masks.values() for source in sources]
+        codes = [opened for _, opened, _ in self.codes.values()]
+        fields = [opened for _, opened in self.fields.values()]
+        made = [opened for _, found in self.upstreams.values() for opened, _ in found.values()]
+        return [*masks, *codes, *fields, *made, *layers]
+
+    def band_rasters(self, step: str) -> dict[str, Raster]:
+        """Name of each band that a step reads to its raster."""
+        return {
+            name: opened.raster for name, (band, _, opened, _) in self.bands.items() if is_read_in(band, step)
+        }
+
     def open(self, raster: OpenRaster) -> OpenRaster:
         """Close the raster with this scenery."""
         self._stack.callback(raster.close)
         return raster
 
-    def feeds(self, step: str) -> list[Feed]:
-        """Feeds of the inputs that a step reads."""
+    def feeds(self, step: str, without: Container[str] = ()) -> list[Feed]:
+        """Feeds of the inputs that a step reads, but for the bands `without`."""
         halo, part = self.halo, self.part
-        feeds: list[Feed] = []
-        for band, file, opened, factor in self.bands.values():
-            if is_read_in(band, step):
-                around = halo if band.halo else 0
-                if factor < 0:
-                    feeds.append(CoarseBandFeed(band, file, opened, part, -factor, around))
-                else:
-                    feeds.append(BandFeed(band, file, opened, part, factor, around))
+        names = [name for name in self.band_rasters(step) if name not in without]
+        feeds: list[Feed] = [self.band_feed(name) for name in names]
         for quantity, opened in self.fields.values():
             if is_read_in(quantity, step):
                 feeds.append(CodeFeed(quantity.name, opened, part, 1))
@@ -153,12 +178,27 @@ class Scenery:
                 feeds.append(self._static_feed(static, layer, place))
         return feeds
 
+    def band_feed(self, name: str) -> Feed:
+        """Feed of a band."""
+        band, file, opened, factor = self.bands[name]
+        around = self.halo if band.halo else 0
+        if factor < 0:
+            return CoarseBandFeed(band, file, opened, self.part, -factor, around)
+        return BandFeed(band, file, opened, self.part, factor, around)
+
+    def leave(self, bands: Iterable[str]) -> None:
+        """Share no more decoded rows of these bands, nor of whatever is no band, with other chains."""
+        for opened in (*(self.bands[name][2] for name in bands), *self._others):
+            opened.leave()
+
     def _upstream_feeds(
         self, upstream: Upstream, layers: dict[str, tuple[OpenRaster, int]]
     ) -> Iterable[Feed]:
         for layer, (opened, times) in layers.items():
             name, nodata = upstream.attribute(layer), opened.nodata or 0
-            if times > 1:
+            if not self.part.whole.finer(times).equals(opened.grid):
+                yield PartialFeed(name, opened, self.part, times, self.halo, nodata)
+            elif times > 1:
                 yield FinerFeed(name, opened, self.part, times, self.halo, nodata)
             else:
                 yield CodeFeed(name, opened, self.part, 1, self.halo, nodata=nodata)
@@ -209,7 +249,7 @@ class Scenery:
         return BadInput(
             f"{opened.path} lies on {opened.grid.describe()}, but {reference} and the chain's grid on "
             f"{self.part.whole.describe()}: {why}",
-            id=f"{self.chain.name.upper()}-GRID-{number}",
+            id=self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-{number}"),
         )
 
     def _add_mask(self, mask: Mask) -> None:
@@ -218,7 +258,7 @@ class Scenery:
             self.masks[mask.name] = (mask, sources)
         elif mask.required:
             first = next(meaning for group in mask.groups for meaning in group)
-            raise self.granule.missing(first, self.chain.name)
+            raise self.granule.missing(first, self.chain.name, self.chain.codes.get("missing"))
 
     def _add_codes(self, codes: Codes) -> None:
         files = self.granule.masks_with(codes.meaning)
@@ -230,7 +270,7 @@ class Scenery:
             self.codes[codes.name] = (codes, opened, enlarge)
             self.nodata[codes.name] = opened.nodata
         elif codes.required:
-            raise self.granule.missing(codes.meaning, self.chain.name)
+            raise self.granule.missing(codes.meaning, self.chain.name, self.chain.codes.get("missing"))
 
     def _mask_sources(self, groups: tuple[tuple[str, ...], ...]) -> list[MaskSource]:
         masks = [mask.seen_by(self.bands) for mask in self.granule.masks]
@@ -292,17 +332,23 @@ class Scenery:
                 )
             opened = self.open(open_raster(produced.layers[layer]))
             times = ratio(opened.grid, self.part.whole)
-            if times is None or not self.part.whole.finer(times).equals(opened.grid):
+            if times is None or not self._fits(opened.grid, times):
                 raise self._disagree(opened, "01", f"the product of chain {upstream.chain!r} does not fit")
             layers[layer] = (opened, times)
         self.upstreams[upstream.name] = (upstream, layers)
         self.produced[upstream.chain] = produced
 
+    def _fits(self, grid: Grid, times: int) -> bool:
+        """True where a product lies on the chain's grid, or on a part of it where only a part is processed."""
+        fine = self.part.whole.finer(times)
+        is_part = self.part.grid is not self.part.whole and fine.is_aligned(grid) and fine.contains(grid)
+        return fine.equals(grid) or is_part
+
     def _add_static(self, static: Static, layers: StaticLayers, tile: str) -> None:
         path = layers.find(static.role, tile)
         if path is None:
             if static.required:
-                raise layers.missing(static.role, tile, self.chain.name)
+                raise layers.missing(static.role, tile, self.chain.name, id=self.chain.codes.get("missing"))
             return
         layer, place = self._open_static(static, path)
         self.nodata[static.role] = layer.nodata
@@ -320,6 +366,16 @@ class Scenery:
         self.statics[static.role] = (static, layer, place)
         self.static_files[static.role] = path
 
+    def _add_model(self, model: Model, layers: StaticLayers, tile: str) -> None:
+        path = layers.find(model.role, tile, MODELS)
+        if path is not None:
+            self.models[model.role] = read_model(path)
+            self.static_files[model.role] = path
+        elif model.required:
+            raise layers.missing(
+                model.role, tile, self.chain.name, MODELS[0], self.chain.codes.get("missing")
+            )
+
     def _open_static(self, static: Static, path: Path) -> tuple[OpenRaster | WholeLayer, Part]:
         """The layer and the part of it that is processed: all of it where it holds just the user's box."""
         part, times = self.part, static.finer
@@ -328,7 +384,8 @@ class Scenery:
             opened.close()
             if opened.grid.equals(part.grid.finer(times)):
                 part = Part(part.grid, 0, 0, part.grid)
-        return open_static(static, path, part.whole.finer(times), self.chain.name), part
+        code = self.chain.codes.get("grid", f"{self.chain.name.upper()}-GRID-01")
+        return open_static(static, path, part.whole.finer(times), code), part
 
 
 def open_scenery(
@@ -338,8 +395,10 @@ def open_scenery(
     layers: StaticLayers,
     box: Bounds | None = None,
     find: Find | None = None,
+    *,
+    bands_only: bool = False,
 ) -> Scenery:
-    """Open every input of a chain, find its working grid and check that all agree.
+    """Open every input of a chain, or its bands only, find its working grid and check that all agree.
 
     `box` is west, south, east, north in degrees; `find` gives products of other chains.
     Raises MissingInput for a missing role, BadInput for files that
@@ -357,7 +416,7 @@ def open_scenery(
         _check_sizes(granule, bands)
         for band, file, opened in _reference_first(bands, grid):
             scenery._add_band(band, file, opened)
-        for declared in inputs:
+        for declared in () if bands_only else inputs:
             _add(scenery, declared, layers, find)
     except BaseException:
         scenery.__exit__()
@@ -390,17 +449,19 @@ def _open_bands(
     chain: Chain, granule: Granule, inputs: tuple[Input, ...], stack: ExitStack
 ) -> list[tuple[Band, BandFile, OpenRaster]]:
     wanted = [declared for declared in inputs if isinstance(declared, Band)]
+    files = [granule.band(band.role, band.correction, band.resolution) for band in wanted]
+    lacking = [band.role for band, file in zip(wanted, files, strict=True) if file is None and band.required]
+    code = chain.codes.get("missing")
+    if lacking:
+        raise granule.missing(lacking, chain.name, code)
     bands = []
-    for band in wanted:
-        file = granule.band(band.role, band.correction, band.resolution)
+    for band, file in zip(wanted, files, strict=True):
         if file is not None:
             opened = open_raster(file.raster)
             stack.callback(opened.close)
             bands.append((band, file, opened))
-        elif band.required:
-            raise granule.missing(band.role, chain.name)
     if not bands:
-        raise granule.missing(" or ".join(band.role for band in wanted), chain.name)
+        raise granule.missing(" or ".join(band.role for band in wanted), chain.name, code)
     return bands
 
 
@@ -421,6 +482,8 @@ def _add(scenery: Scenery, declared: Input, layers: StaticLayers, find: Find | N
         scenery._add_field(declared)
     elif isinstance(declared, Upstream):
         scenery._add_upstream(declared, find)
+    elif isinstance(declared, Model):
+        scenery._add_model(declared, layers, scenery.granule.tile)
 
 
 def _check_level(chain: Chain, granule: Granule) -> None:
@@ -541,5 +604,5 @@ def _table(file: MaskFile, groups: tuple[tuple[str, ...], ...], opened: OpenRast
     for bit, group in enumerate(groups):
         for meaning in group:
             if meaning in file.legend:
-                table |= file.legend[meaning].table(size).astype(table.dtype) << table.dtype.type(bit)
+                table |= np.where(file.legend[meaning].table(size), 1 << bit, 0).astype(table.dtype)
     return table

@@ -33,6 +33,28 @@ class Settings:
     """Who processes, for `processing:facility`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The scheduler's job that this process belongs to."""
+
+    id: str
+    """Its id as the scheduler's own commands take it, empty outside of a job."""
+    host: str
+    """The node: its name to the scheduler, else that of the machine."""
+
+
+def read_job() -> Job:
+    """The job that this process belongs to, from what Slurm or Grid Engine tells it."""
+    node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    if array and task:
+        return Job(f"{array}_{task}", node)
+    if slurm := os.environ.get("SLURM_JOB_ID"):
+        return Job(slurm, node)
+    job, task = os.environ.get("JOB_ID", ""), os.environ.get("SGE_TASK_ID", "undefined")
+    return Job(f"{job}.{task}" if job and task != "undefined" else job, node)
+
+
 def read_settings() -> Settings:
     """The settings, from THALWEG_SCRATCH, THALWEG_KERNEL_CACHE, THALWEG_THREADS and THALWEG_FACILITY.
 
@@ -64,6 +86,21 @@ def use_kernel_cache(folder: Path) -> None:
         from numba import config
 
         config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # numba makes it when it is imported
+
+
+def keep_eodag_offline() -> None:
+    """Make EODAG look up nothing on the network when it is imported: by default it fetches a list of collections."""
+    os.environ.setdefault("EODAG_EXT_COLLECTIONS_CFG_URI", "")
+    os.environ.setdefault("EODAG_EXT_PRODUCT_TYPES_CFG_URI", "")
+
+
+def restart_with(name: str, value: str) -> None:
+    """Start this very command anew with a variable that must be there before it starts; does nothing where it is."""
+    before = os.environ.get(name, "")
+    if value in before.split(":"):
+        return
+    os.environ[name] = f"{before}:{value}" if before else value
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def return_large_blocks() -> None:

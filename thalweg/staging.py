@@ -101,12 +101,31 @@ def clear_rubbish(destination: Path, unit: str) -> list[str]:
     """Remove staging folders of the unit whose attempt is dead; their tokens come back."""
     cleared = []
     for folder in sorted((destination / STAGING).glob(f"{short(unit)}.*/")):
-        with suppress(BlockingIOError, FileNotFoundError):
-            handle = _lock(folder, fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(handle)
+        if remove_orphan(folder):
             cleared.append(folder.name.partition(".")[2])
     return cleared
+
+
+def is_orphan(folder: Path) -> bool:
+    """True for a staging folder whose attempt is dead."""
+    try:
+        os.close(_lock(folder, fcntl.LOCK_NB))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+def remove_orphan(folder: Path) -> bool:
+    """Remove a staging folder, unless its attempt lives; False where it does, or is gone."""
+    try:
+        handle = _lock(folder, fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)
+    return True
 
 
 def check_room(destination: Path, needed: int) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 
 RASTERS = (".tif", ".tiff")
 VECTORS = (".gpkg", ".geojson", ".shp")
+LAYERS = RASTERS + VECTORS
+MODELS = (".npz",)
 
 _SHA256 = re.compile(rb"[0-9a-f]{64}\b")
 # Source pixels around the tile that a warp takes in: more than any of its kernels reaches.
 _AROUND = 16
+_LARGEST_MODEL = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class StaticLayers:
         if both:
             raise BadParameters(f"static layer {both[0]!r} is both named and left out")
 
-    def find(self, role: str, tile: str) -> Path | None:
+    def find(self, role: str, tile: str, suffixes: Sequence[str] = LAYERS) -> Path | None:
         """The file of a role for a tile, or None; a named file that is not there is an error."""
         if role in self.without:
             return None
@@ -59,30 +63,30 @@ class StaticLayers:
             if not self.files[role].exists():
                 raise MissingInput(f"static layer {role!r}: {self.files[role]}: no such file")
             return self.files[role]
-        candidates = (path for path in self.candidates(role, tile) if path.exists())
+        candidates = (path for path in self.candidates(role, tile, suffixes) if path.exists())
         return next(candidates, None)
 
-    def candidates(self, role: str, tile: str) -> Iterable[Path]:
+    def candidates(self, role: str, tile: str, suffixes: Sequence[str] = LAYERS) -> Iterable[Path]:
         """Every place where the file of a role may be, in order."""
         if self.folder is None:
             return
         for place in (self.folder / tile, self.folder / f"T{tile}", self.folder):
-            for suffix in RASTERS + VECTORS:
+            for suffix in suffixes:
                 yield place / f"{role}{suffix}"
 
-    def missing(self, role: str, tile: str, chain: str) -> MissingInput:
+    def missing(
+        self, role: str, tile: str, chain: str, suffix: str = ".tif", id: str | None = None
+    ) -> MissingInput:
         """The error for a role that a chain needs, naming where it was looked for."""
+        needs = f"chain {chain!r} needs the static layer {role!r}"
         if role in self.without:
-            return MissingInput(
-                f"chain {chain!r} needs the static layer {role!r}, which was left out (--without)"
-            )
+            return MissingInput(f"{needs}, which was left out (--without)", id=id)
         if self.folder is None:
-            return MissingInput(
-                f"chain {chain!r} needs the static layer {role!r}: give --static FOLDER or {role}=FILE"
-            )
+            return MissingInput(f"{needs}: give --static FOLDER or {role}=FILE", id=id)
         return MissingInput(
-            f"chain {chain!r} needs the static layer {role!r} of tile {tile}: neither "
-            f"{self.folder / tile / role}.tif nor {self.folder / role}.tif is there"
+            f"{needs} of tile {tile}: neither {self.folder / tile / role}{suffix} nor {self.folder / role}{suffix} "
+            "is there",
+            id=id,
         )
 
 
@@ -91,12 +95,16 @@ def digest_of(path: Path) -> str:
 
     A sidecar older than its file is not believed.
     """
+    return prepared_digest(path) or checksum(path)
+
+
+def prepared_digest(path: Path) -> str | None:
+    """SHA-256 of a static layer as its sidecar has it; None where there is none that can be believed."""
     sidecar = sidecar_of(path)
     if sidecar.exists() and sidecar.stat().st_mtime_ns >= path.stat().st_mtime_ns:
         digits = _SHA256.match(sidecar.read_bytes())
-        if digits:
-            return digits[0].decode()
-    return checksum(path)
+        return digits[0].decode() if digits else None
+    return None
 
 
 def sidecar_of(path: Path) -> Path:
@@ -110,10 +118,10 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_static(static: Static, path: Path, grid: Grid, name: str) -> OpenRaster | WholeLayer:
+def open_static(static: Static, path: Path, grid: Grid, code: str) -> OpenRaster | WholeLayer:
     """The layer on `grid`: opened where it lies on it, else read (with a margin, warped, or from polygons).
 
-    `name` prefixes the identifier of an error. Raises BadInput where CRS, corner, pixel size or extent differ and
+    `code` identifies the error. Raises BadInput where CRS, corner, pixel size or extent differ and
     neither margin nor warp is allowed.
     """
     if is_vector(path):
@@ -128,9 +136,28 @@ def open_static(static: Static, path: Path, grid: Grid, name: str) -> OpenRaster
             return _with_margin(static, opened, grid)
         if static.warp and static.allow_warp:
             return WholeLayer(*warp(static, opened, grid))
-        raise _mismatch(static, opened, grid, name)
+        raise _mismatch(static, opened, grid, code)
     finally:
         opened.close()
+
+
+def read_model(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an NPZ file by name.
+
+    Raises BadInput where it is none, holds objects, or more than 256 MB.
+    """
+    with blaming(path, "cannot be read as a file of arrays (NPZ)"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > _LARGEST_MODEL:
+                raise BadInput(
+                    f"{path}: {size >> 20} MB of arrays; a model has {_LARGEST_MODEL >> 20} at most"
+                )
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (zipfile.BadZipFile, EOFError) as problem:
+            raise BadInput(f"{path}: is no file of arrays (NPZ): {problem}") from problem
 
 
 def is_vector(path: Path) -> bool:
@@ -260,10 +287,10 @@ def _with_margin(static: Static, opened: OpenRaster, grid: Grid) -> WholeLayer:
     return WholeLayer(whole.values, row, column, whole.nodata)
 
 
-def _mismatch(static: Static, opened: OpenRaster, grid: Grid, name: str) -> BadInput:
+def _mismatch(static: Static, opened: OpenRaster, grid: Grid, code: str) -> BadInput:
     return BadInput(
         f"{opened.path}: static layer {static.role!r} is on {opened.grid.describe()}, the granule on {grid.describe()}",
-        id=f"{name.upper()}-GRID-01",
+        id=code,
         advice="Make it fit with `thalweg static prepare`, or allow the warp for this run where the chain has a "
         "parameter for it (snow: --set snow.aux_resample=true).",
     )

@@ -11,7 +11,13 @@ from tests.kernels import naive_decoding as naive
 from thalweg.decoding import to_dn4
 from thalweg.raster import Raster
 
-PACKINGS = [("0.0001", "0.0"), ("0.0001", "-0.1"), ("2.75e-05", "-0.2"), ("0.001", "0.0"), ("0.0003", "0.00005")]
+PACKINGS = [
+    ("0.0001", "0.0"),
+    ("0.0001", "-0.1"),
+    ("2.75e-05", "-0.2"),
+    ("0.001", "0.0"),
+    ("0.0003", "0.00005"),
+]
 
 
 def decoded(stored: np.ndarray, scale: str, offset: str, nodata: int | None) -> np.ndarray:

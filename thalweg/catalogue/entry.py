@@ -90,7 +90,7 @@ class Entry(NamedTuple):
             granule.text("id"),
             recipe.text("version"),
             granule.text("baseline", "") or None,
-            _series(properties, recipe, granule, start),
+            _series(properties, recipe, granule, start, until),
             encoded(rest, source),
             form,
         )
@@ -263,9 +263,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FURTHEST
 
 
-def _series(properties: _Fields, recipe: _Fields, granule: _Fields, start: str) -> str:
+def _series(properties: _Fields, recipe: _Fields, granule: _Fields, start: str, until: str) -> str:
     orbit = granule.values.get("orbit")
     acquisition = [start[:10], orbit] if isinstance(orbit, int) else [start[:16], None]
+    # A month and the year that it begins have one start and are not one product.
+    acquisition += [until] if until != start else []
     same = [
         recipe.values.get("chain"),
         recipe.values.get("changed"),

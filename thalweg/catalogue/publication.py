@@ -11,7 +11,7 @@ from typing import Any, Protocol, get_args
 
 from thalweg.catalogue.entry import Ending, Entry, Reader
 from thalweg.catalogue.store import NAME, Catalogue
-from thalweg.chain import Chain
+from thalweg.chain import Declaration
 from thalweg.collection import build_collection, collection_id, with_holdings
 from thalweg.document import read_document, write_document
 from thalweg.errors import MissingInput, ThalwegError
@@ -71,7 +71,9 @@ class Published:
     """Items that could not be entered, and why."""
 
 
-def publish(destination: str | Path, outcomes: Iterable[Outcome], chains: Iterable[Chain] = ()) -> Published:
+def publish(
+    destination: str | Path, outcomes: Iterable[Outcome], chains: Iterable[Declaration] = ()
+) -> Published:
     """Enter how units ended into the catalogue of a destination, and bring the collections up to date.
 
     Repeating it changes nothing, and a publisher that was killed is made good by the next one. `chains` describes the
@@ -91,7 +93,7 @@ def publish(destination: str | Path, outcomes: Iterable[Outcome], chains: Iterab
 
 
 def refresh_collections(
-    catalogue: Catalogue, destination: Path, ids: Iterable[str], chains: Iterable[Chain]
+    catalogue: Catalogue, destination: Path, ids: Iterable[str], chains: Iterable[Declaration]
 ) -> list[Path]:
     """Write the collections whose file does not tell the truth, and say which.
 

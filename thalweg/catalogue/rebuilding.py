@@ -11,7 +11,7 @@ from thalweg.catalogue.connection import DamagedCatalogue
 from thalweg.catalogue.entry import Entry, Reader
 from thalweg.catalogue.publication import refresh_collections
 from thalweg.catalogue.store import NAME, Catalogue
-from thalweg.chain import Chain
+from thalweg.chain import Declaration
 from thalweg.errors import BadInput, MissingInput, ThalwegError
 
 _LEVELS = 5
@@ -30,7 +30,7 @@ class Rebuilt:
     """True where the old catalogue was damaged: endings without a product were known to it alone."""
 
 
-def rebuild(destination: str | Path, chains: Iterable[Chain] = ()) -> Rebuilt:
+def rebuild(destination: str | Path, chains: Iterable[Declaration] = ()) -> Rebuilt:
     """Replace the content of a destination's catalogue by what its items say.
 
     Readers see the old content until the new one is complete. Broken items are told, not entered. Endings without a
@@ -46,7 +46,9 @@ def rebuild(destination: str | Path, chains: Iterable[Chain] = ()) -> Rebuilt:
         return _start_over(destination, tuple(chains))
 
 
-def _fill(path: Path, destination: Path, chains: tuple[Chain, ...], endings_lost: bool = False) -> Rebuilt:
+def _fill(
+    path: Path, destination: Path, chains: tuple[Declaration, ...], endings_lost: bool = False
+) -> Rebuilt:
     problems: list[ThalwegError] = []
     # Items are read while the writer's place is held: none that is published meanwhile can be missed.
     with Catalogue.open(path) as catalogue, catalogue.writing():
@@ -55,7 +57,7 @@ def _fill(path: Path, destination: Path, chains: tuple[Chain, ...], endings_lost
         return Rebuilt(catalogue.count(), tuple(problems), endings_lost)
 
 
-def _start_over(destination: Path, chains: tuple[Chain, ...]) -> Rebuilt:
+def _start_over(destination: Path, chains: tuple[Declaration, ...]) -> Rebuilt:
     """Build a new file aside and put it in the place of a damaged one."""
     path = destination / NAME
     fresh = path.with_name(f".{NAME}.{os.getpid()}")

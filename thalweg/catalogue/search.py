@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 from thalweg.catalogue.entry import sortable
-from thalweg.catalogue.period import Period
 from thalweg.errors import UsageError
+from thalweg.period import Period
 from thalweg.tile import bare_id
 
 Condition = tuple[str, list[Any]]

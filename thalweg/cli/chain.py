@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thalweg.chain import Chain
 from thalweg.cli.report import print_table
+from thalweg.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from thalweg.chain import Chain
+    from thalweg.chain import Declaration
     from thalweg.inputs import Input
     from thalweg.parameters import Parameter
 
@@ -82,7 +84,7 @@ def _write_schemas(folder: Path) -> int:
     return 0
 
 
-def describe(chain: Chain) -> dict[str, Any]:
+def describe(chain: Declaration) -> dict[str, Any]:
     """The declarations of a chain as plain values."""
     from thalweg.parameter_files import newest_set
 
@@ -91,8 +93,7 @@ def describe(chain: Chain) -> dict[str, Any]:
         "name": chain.name,
         "version": chain.version,
         "description": chain.description,
-        "levels": chain.levels,
-        "inputs": [_input(declared) for declared in chain.inputs_for(parameters)],
+        **_taken(chain, parameters),
         "outputs": [
             {"name": layer.name, "dtype": layer.dtype, "units": layer.units, "description": layer.description}
             for layer in chain.outputs
@@ -104,12 +105,13 @@ def describe(chain: Chain) -> dict[str, Any]:
     }
 
 
-def _print(chain: Chain) -> None:
+def _print(chain: Declaration) -> None:
     facts = describe(chain)
     print(f"{chain.name} {chain.version}\n  {chain.description}\n")
-    print(f"takes {', '.join(chain.levels)} granules; parameter set {facts['parameter_set'] or '(none)'}\n")
-    print_table("", ("input", "kind", "needed"), [_input_row(entry) for entry in facts["inputs"]])
-    print()
+    print(f"{_sentence(facts)}; parameter set {facts['parameter_set'] or '(none)'}\n")
+    if "inputs" in facts:
+        print_table("", ("input", "kind", "needed"), [_input_row(entry) for entry in facts["inputs"]])
+        print()
     layers = [(layer.name, layer.dtype, layer.units or "", layer.description) for layer in chain.outputs]
     print_table("", ("layer", "type", "unit", "meaning"), layers)
     print()
@@ -120,9 +122,33 @@ def _print(chain: Chain) -> None:
         print(f"\n{reference}")
 
 
+def _taken(chain: Declaration, parameters: Any) -> dict[str, Any]:
+    """What a chain takes: granules with inputs, or products with one of several layers."""
+    if isinstance(chain, Synthesis):
+        periods = "calendar months and years" if chain.calendar else "any days"
+        return {"of": chain.of, "takes": chain.takes, "periods": periods}
+    if not isinstance(chain, Chain):
+        return {}
+    return {
+        "levels": chain.levels,
+        "inputs": [_input(declared) for declared in chain.inputs_for(parameters)],
+    }
+
+
+def _sentence(facts: dict[str, Any]) -> str:
+    if "of" in facts:
+        layers = " or ".join(facts["takes"])
+        return (
+            f"takes products of {facts['of']} ({layers}), one product a tile and period ({facts['periods']})"
+        )
+    return f"takes {', '.join(facts.get('levels', ()))} granules"
+
+
 def _input(declared: Input) -> dict[str, Any]:
     kind = type(declared).__name__.lower()
-    return {"name": declared.name, "kind": kind, "required": declared.required, "step": declared.step}
+    # A model is read once, before all steps.
+    step = getattr(declared, "step", None)
+    return {"name": declared.name, "kind": kind, "required": declared.required, "step": step}
 
 
 def _input_row(entry: dict[str, Any]) -> tuple[str, str, str]:

@@ -18,8 +18,11 @@ from thalweg.errors import ThalwegError, classify
 COMMANDS = {
     "run": "run chains on granules",
     "chain": "list chains, show one with its parameters",
+    "lakes": "statistics of lakes from water-quality products",
     "tiles": "find tiles of the Sentinel-2 grid",
     "static": "prepare static layers of a tile",
+    "work": "make the units of a batch (what jobs call)",
+    "campaign": "plan, run and account for thousands of granules",
     "catalogue": "search products, rebuild the catalogue",
     "kernels": "compile the kernels for this kind of CPU",
     "demo": "make a synthetic winter scene and its snow products",

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 A granule is a product folder or zip (MUSCATE, native MAJA, .SAFE), a STAC item (.json) with its files beside it,
-or the YAML of a raster stack. The exit code is 0 where every unit is done or has no data, else that of the
-failure class: 10 bad input, 11 missing input, 12 bad parameters, 20 memory, 22 disk, 24 service, 30 bug.
+or the YAML of a raster stack. For a synthesis it is a product, or a folder that holds products, such as the
+destination of an earlier run; one product is made for every tile and period. The exit code is 0 where every unit is
+done or has no data, else that of the failure class: 10 bad input, 11 missing input, 12 bad parameters, 20 memory,
+22 disk, 24 service, 30 bug.
 """
 
 
@@ -34,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="CHAIN",
         help="snow, another built-in chain, ./file.py:function, or package.module:function; repeatable",
+    )
+    parser.add_argument(
+        "--period",
+        metavar="PERIOD",
+        help="of a synthesis: 2021-09-01/2022-08-31, 2021, 2021-01, monthly or annual",
     )
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="where products go")
     parser.add_argument(
@@ -102,6 +109,7 @@ def execute(arguments: argparse.Namespace) -> int:
             codec=arguments.codec,
             strip_rows=arguments.strip_rows,
             products=split_products(arguments.product),
+            period=arguments.period,
             algorithm_files=arguments.algorithms,
             report=reporter.ended,
             progress=reporter.progress,

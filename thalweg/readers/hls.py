@@ -102,7 +102,7 @@ def read_hls(listing: Listing) -> Granule:
     granule = Granule(
         id=listing.name,
         path=listing.given,
-        format="hls",
+        format=FORMAT.word,
         tile=mgrs_tile(match["tile"], str(listing.given)),
         sensed=sensed,
         platform=platform,
@@ -231,6 +231,7 @@ def _expected(roles: Mapping[str, str]) -> dict[str, str]:
 
 
 FORMAT = Format(
+    word="hls",
     pattern=re.compile(r"HLS\.[SL]30\."),
     form="HLS.S30.T<tile>.<yyyydddThhmmss>.v2.0 or HLS.L30.<same>, or one of its rasters",
     listed=("*",),

@@ -59,7 +59,7 @@ def read_landsat(listing: Listing) -> Granule:
     granule = Granule(
         id=listing.name,
         path=listing.given,
-        format="landsat",
+        format=FORMAT.word,
         tile=_tile(match["tile"], str(listing.given)),
         sensed=sensed,
         platform=platform,
@@ -156,6 +156,7 @@ def _expected() -> dict[str, str]:
 
 
 FORMAT = Format(
+    word="landsat",
     pattern=re.compile(r"LC0[89]_L2S[PR]_"),
     form="LC08_L2SP_<path><row>_<yyyymmdd>_<processed>_02_T1 (Landsat 8 and 9 Collection 2), or one of its rasters",
     listed=("*",),

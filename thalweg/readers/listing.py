@@ -127,6 +127,8 @@ class Listing:
 class Format:
     """A kind of product that is recognised by its name."""
 
+    word: str
+    """What granules of it say they are, such as ``safe``."""
     pattern: re.Pattern[str]
     """Beginning of the names of such products."""
     form: str

@@ -53,7 +53,7 @@ def read_maja(listing: Listing) -> Granule:
     granule = Granule(
         id=stem,
         path=listing.given,
-        format="maja",
+        format=FORMAT.word,
         tile=mgrs_tile(tile, str(listing.given)),
         sensed=sensed,
         platform=platform,
@@ -123,6 +123,7 @@ def _expected() -> dict[str, str]:
 
 
 FORMAT = Format(
+    word="maja",
     pattern=re.compile(r"(?=.*S2[A-D]).*\.DBL\.DIR$"),
     form="S2A_OPER_SSC_L2VALD_<tile>____<yyyymmdd>.DBL.DIR (native MAJA)",
     listed=("*",),

@@ -73,7 +73,7 @@ def read_muscate(listing: Listing) -> Granule:
     granule = Granule(
         id=listing.name,
         path=listing.given,
-        format="muscate",
+        format=FORMAT.word,
         tile=tile,
         sensed=sensed,
         platform=sensor.platform,
@@ -208,6 +208,7 @@ def _expected(sensor: Sensor) -> dict[str, str]:
 
 
 FORMAT = Format(
+    word="muscate",
     pattern=re.compile(r"SENTINEL2[A-D]_|LANDSAT[89]-OLITIRS2?-XS_"),
     form="SENTINEL2A_<yyyymmdd>-<hhmmss>-<mmm>_L2A_T<tile>_C_V<version> or LANDSAT8-OLITIRS-XS_<same> (MUSCATE)",
     listed=("*", "MASKS/*"),

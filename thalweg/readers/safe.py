@@ -92,7 +92,7 @@ def read_safe(listing: Listing) -> Granule:
     granule = Granule(
         id=re.sub(r"\.SAFE$", "", listing.name, flags=re.IGNORECASE),
         path=listing.given,
-        format="safe",
+        format=FORMAT.word,
         tile=mgrs_tile(match["tile"], str(listing.given)),
         sensed=sensed,
         platform=match["platform"].upper(),
@@ -206,6 +206,7 @@ def _padded(native: str) -> str:
 
 
 FORMAT = Format(
+    word="safe",
     pattern=re.compile(r"S2[A-D]_MSIL(1C|2A)_"),
     form="S2A_MSIL2A_<yyyymmddThhmmss>_N<baseline>_R<orbit>_T<tile>_<time>.SAFE (or MSIL1C)",
     listed=(

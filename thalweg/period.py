@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from thalweg.errors import UsageError
 
@@ -36,6 +36,51 @@ class Period:
         if period.start and period.end and period.start >= period.end:
             raise _misread(text, "it ends before it begins")
         return period
+
+    @classmethod
+    def of_days(cls, first: date, last: date) -> Period:
+        """The period from one day to another, both inside."""
+        return cls(_midnight(first), _midnight(last) + timedelta(days=1))
+
+    @property
+    def first_day(self) -> date:
+        """The first day; UsageError where the beginning is open."""
+        if self.start is None:
+            raise _misread(str(self), "a beginning is needed")
+        return self.start.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last day; UsageError where the end is open."""
+        if self.end is None:
+            raise _misread(str(self), "an end is needed")
+        return (self.end - _INSTANT).date()
+
+    def months(self) -> tuple[Period, ...]:
+        """The calendar months that it touches, in order."""
+        first, last = self.first_day, self.last_day
+        count = 12 * (last.year - first.year) + last.month - first.month + 1
+        numbers = (first.month - 1 + step for step in range(count))
+        return tuple(Period.month(first.year + number // 12, number % 12 + 1) for number in numbers)
+
+    @classmethod
+    def month(cls, year: int, month: int) -> Period:
+        """A calendar month."""
+        return cls(*_calendar_span(year, month, None))
+
+    @classmethod
+    def year(cls, year: int) -> Period:
+        """A calendar year."""
+        return cls(*_calendar_span(year, None, None))
+
+    def __str__(self) -> str:
+        first = self.start.date().isoformat() if self.start else OPEN
+        last = self.last_day.isoformat() if self.end else OPEN
+        return f"{first}/{last}"
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _span(part: str, text: str) -> tuple[datetime | None, datetime | None]:

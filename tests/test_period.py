@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.catalogue import Period
 from thalweg.errors import UsageError
+from thalweg.period import Period
 
 
 def utc(*numbers: int) -> datetime:
     return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+def test_days_and_months_of_a_period() -> None:
+    season = Period.parse("2021-09-15/2022-02")
+    assert (str(season), season.last_day) == ("2021-09-15/2022-02-28", date(2022, 2, 28))
+    assert [str(month)[:7] for month in season.months()] == [
+        *("2021-09", "2021-10", "2021-11", "2021-12", "2022-01", "2022-02"),
+    ]
+    assert Period.of_days(date(2021, 9, 15), date(2022, 2, 28)) == season
+    assert (Period.month(2021, 12), Period.year(2021)) == (Period.parse("2021-12"), Period.parse("2021"))
+
+
+@pytest.mark.parametrize(("text", "words"), [("../2021", "a beginning"), ("2021/..", "an end")])
+def test_an_open_period_has_no_days(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Period.parse(text).months()
 
 
 @pytest.mark.parametrize(
