@@ -13,7 +13,7 @@ from tests.campaign.archives import make_archive, safe_name, write_campaign, wri
 from tests.campaign.conftest import LIMITS
 from tests.campaign.plans import a_plan, receipt
 from thalweg.campaign.costs import GUESS, Costs, learn_costs, read_costs, write_costs
-from thalweg.campaign.forecast import forecast, granules_per_batch
+from thalweg.campaign.forecast import forecast, granules_per_batch, heavy_tiles
 from thalweg.campaign.ledger import open_ledger
 from thalweg.campaign.plan import Plan
 from thalweg.campaign.site_file import Site
@@ -101,6 +101,26 @@ def test_batches_last_as_long_as_the_site_wants() -> None:
     assert granules_per_batch(("snow",), Costs({}), Site(job_seconds=2400)) == 80
     assert granules_per_batch(("snow", "water"), Costs({}), Site(job_seconds=2400)) == 40
     assert granules_per_batch(("snow",), Costs({}), Site(job_seconds=1)) == 1
+
+
+def test_heavy_tiles_have_smaller_batches(tmp_path: Path) -> None:
+    plan, costs = tiles_with_facts(3)
+    known = learn_on_some(plan, costs, tmp_path / "learnt.sqlite", set(sorted(costs)[:LEARNT]), 3)
+    slow = {name: replace(each, lines={**each.lines, "wall_seconds": each.lines["cpu_seconds"]}, seconds=40.0)
+            for name, each in known.chains.items()}  # fmt: skip
+    site = Site(job_seconds=400)
+    heavy = heavy_tiles(plan, Costs(slow), site)
+    usual = granules_per_batch(("snow", "water"), Costs(slow), site)
+    assert usual == 5
+    assert heavy and all(1 <= number < usual for number in heavy.values())
+    dearest, cheapest = max(costs, key=costs.__getitem__), min(costs, key=costs.__getitem__)
+    assert heavy[dearest] < usual and cheapest not in heavy
+    assert heavy_tiles(plan, Costs({}), site) == {}
+    with open_ledger(tmp_path / "ledger.sqlite", limits=LIMITS) as ledger:
+        ledger.load_plan(replace(plan, heavy=heavy), usual)
+        sizes = {batch.tile: len(batch.units) // 2 for batch in ledger.next_batches(10_000)}
+    assert sizes[cheapest] == DATES
+    assert all(sizes[tile] <= number for tile, number in heavy.items())
 
 
 def test_costs_outlive_their_campaign(tmp_path: Path) -> None:

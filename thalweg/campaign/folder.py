@@ -195,7 +195,8 @@ def _write_plan(target: Path, plan: Plan, per_part: int) -> None:
         facts = PlanFacts(
             VERSION, plan.name, plan.digest, plan.priority, plan.places, plan.chains, plan.counts, per_part
         )
-        (draft / "tiles.json").write_text(json.dumps(plan.facts, sort_keys=True), "utf-8")
+        of_tiles = {"facts": plan.facts, "heavy": plan.heavy}
+        (draft / "tiles.json").write_text(json.dumps(of_tiles, sort_keys=True), "utf-8")
         write_document(draft / "plan.json", plain_record(facts))
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
@@ -217,7 +218,8 @@ def read_plan(folder: Path) -> Plan:
     try:
         granules, units, passed = (parquet.read_table(folder / f"{name}.parquet") for name in _TABLES)
         of_tiles = json.loads((folder / "tiles.json").read_text("utf-8"))
-    except (arrow.ArrowException, OSError, ValueError) as problem:
+        about, heavy = of_tiles["facts"], of_tiles["heavy"]
+    except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError) as problem:
         raise BadInput(f"{folder}: a table of the plan cannot be read: {problem}") from problem
     if plan_digest(facts.chains, granules, units) != facts.digest:
         raise BadInput(
@@ -225,15 +227,16 @@ def read_plan(folder: Path) -> Plan:
             advice="Bring the files back; a plan that was changed answers for nothing.",
         )
     return Plan(
-        facts.name,
-        facts.priority,
-        facts.places,
-        facts.chains,
-        granules,
-        units,
-        passed,
-        of_tiles,
-        facts.digest,
+        name=facts.name,
+        priority=facts.priority,
+        places=facts.places,
+        chains=facts.chains,
+        granules=granules,
+        units=units,
+        passed_over=passed,
+        facts=about,
+        digest=facts.digest,
+        heavy=heavy,
     )
 
 

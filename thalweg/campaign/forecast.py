@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,21 @@ def forecast(plan: Plan, costs: Costs, site: Site) -> Forecast:
             for chain in plan.chains
         },
     )
+
+
+def heavy_tiles(plan: Plan, costs: Costs, site: Site) -> dict[str, int]:
+    """Tiles whose batches would last longer than the site wants, with how many of their granules fit one."""
+    usual = granules_per_batch(tuple(chain.chain for chain in plan.chains), costs, site)
+    tiles = plan.granules["tile"].to_pylist()
+    seconds = dict.fromkeys(tiles, 0.0)
+    number = Counter(tiles)
+    facts = granule_facts(plan)
+    for chain in plan.chains:
+        if chain.chain in costs.chains:
+            for tile, each in zip(tiles, costs.of(chain.chain, "wall_seconds", facts).tolist(), strict=True):
+                seconds[tile] += each / number[tile]
+    fitting = {tile: max(1, int(site.job_seconds / each)) for tile, each in seconds.items() if each > 0}
+    return {tile: granules for tile, granules in fitting.items() if granules < usual}
 
 
 def granules_per_batch(plan_chains: tuple[str, ...], costs: Costs, site: Site) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,9 @@ class Plan:
     """Tile to what the tile table says of it."""
     digest: str
     """SHA-256 of the units and of what they mean, hexadecimal."""
+    heavy: Mapping[str, int] = field(default_factory=dict)
+    """Tiles known to be heavy, with how many of their granules make a batch; how units are batched is no part of the
+    digest."""
 
     @property
     def counts(self) -> dict[str, int]:

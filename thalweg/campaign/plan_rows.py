@@ -35,14 +35,16 @@ class Part:
 
 
 def parts_of(plan: Plan, granules_per_part: int) -> Iterator[Part]:
-    """Granules of each tile in parts of nearly equal size, none larger than asked."""
+    """Granules of each tile in parts of nearly equal size, none larger than asked; those of heavy tiles are smaller."""
     tiles = plan.granules["tile"].to_pylist()
     number, first = 0, 0
     while first < len(tiles):
         after = first
         while after < len(tiles) and tiles[after] == tiles[first]:
             after += 1
-        pieces = -(-(after - first) // granules_per_part)
+        pieces = -(
+            -(after - first) // min(granules_per_part, plan.heavy.get(tiles[first], granules_per_part))
+        )
         edges = [first + (after - first) * piece // pieces for piece in range(pieces + 1)]
         for start, end in pairwise(edges):
             yield Part(number, tiles[first], start, end)
@@ -72,8 +74,10 @@ def unit_rows(plan: Plan) -> Iterator[tuple[int, bytes, int, int]]:
 
 def part_rows(plan: Plan, granules_per_part: int) -> Iterator[tuple[int, str, int, int, int]]:
     """Number, tile, first and last unit, and priority of each part; parts without a unit are left out."""
+    parts = list(parts_of(plan, granules_per_part))
     granules = plan.units["granule"].to_numpy()
-    for part in parts_of(plan, granules_per_part):
-        first, after = np.searchsorted(granules, (part.first, part.after))
+    edges = [np.array([getattr(part, edge) for part in parts], granules.dtype) for edge in ("first", "after")]
+    firsts, afters = (np.searchsorted(granules, edge).tolist() for edge in edges)
+    for part, first, after in zip(parts, firsts, afters, strict=True):
         if after > first:
-            yield part.number, part.tile, int(first), int(after) - 1, plan.priority
+            yield part.number, part.tile, first, after - 1, plan.priority

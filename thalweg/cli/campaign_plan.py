@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +57,15 @@ def schemas(arguments: argparse.Namespace) -> int:
 def plan(arguments: argparse.Namespace) -> int:
     """Plan a campaign into its work folder."""
     from thalweg.campaign.folder import write_folder
-    from thalweg.campaign.forecast import granules_per_batch
+    from thalweg.campaign.forecast import granules_per_batch, heavy_tiles
 
     asked = _read(arguments)
     planned = asked.planned()
     chains = tuple(chain.chain for chain in planned.plan.chains)
     per_batch = granules_per_batch(chains, asked.costs, asked.site)
     target = arguments.to or Path(asked.campaign.name)
-    folder = write_folder(target, arguments.campaign, asked.site, planned.plan, per_batch)
+    batched = replace(planned.plan, heavy=heavy_tiles(planned.plan, asked.costs, asked.site))
+    folder = write_folder(target, arguments.campaign, asked.site, batched, per_batch)
     counts = planned.plan.counts
     if arguments.json:
         found = {"folder": str(folder.path), "digest": planned.plan.digest, **counts}
