@@ -128,7 +128,7 @@ def planned(folder: Path, plan: Plan) -> CampaignFolder:
     return write_folder(folder / "work", file, site, plan, UNITS_PER_BATCH // len(CHAINS))
 
 
-def rehearse(folder: Path, units: int) -> dict[str, float]:
+def rehearse(folder: Path, units: int) -> dict[str, Any]:
     """Plan and run a campaign; what it cost."""
     plan = a_plan(units, folder / "to")
     begin = time.perf_counter()
@@ -149,6 +149,7 @@ def rehearse(folder: Path, units: int) -> dict[str, float]:
     return {
         "units": total,
         "lost": total - standing.states["done"],
+        "classes": dict(standing.classes),
         "wall_s": time.perf_counter() - begin,
         "controller_ms_per_unit": 1000 * head / total,
         "jobs_ms_per_unit": 1000 * (jobs[0] or 0.0) / total,
@@ -165,7 +166,7 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def is_good(told: dict[str, float]) -> bool:
+def is_good(told: dict[str, Any]) -> bool:
     """True where no unit is lost and every limit is kept."""
     cpu = told["controller_ms_per_unit"] + told["jobs_ms_per_unit"]
     rates = (told["planned_per_s"], told["receipts_per_s"], told["published_per_s"])
@@ -190,7 +191,12 @@ def main() -> int:
             told = rehearse(Path(name), units)
         finally:
             subprocess.run([command, "stop", cluster], check=True)
-    print(json.dumps({key: round(value, 3) for key, value in told.items()}, indent=2))
+    print(
+        json.dumps(
+            {key: round(value, 3) if isinstance(value, float) else value for key, value in told.items()},
+            indent=2,
+        )
+    )
     return 0 if is_good(told) else 1
 
 

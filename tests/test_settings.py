@@ -113,3 +113,44 @@ def test_a_public_folder_that_somebody_else_made_is_not_used(
     assert own != theirs
     assert own.is_dir()
     own.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("said", "job"),
+    [
+        ({}, ("", "vm")),
+        ({"SLURM_JOB_ID": "7", "SLURMD_NODENAME": "n3"}, ("7", "n3")),
+        ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, ("7_2", "vm")),
+        ({"JOB_ID": "5", "SGE_TASK_ID": "undefined"}, ("5", "vm")),
+        ({"JOB_ID": "5", "SGE_TASK_ID": "4"}, ("5.4", "vm")),
+    ],
+)
+def test_the_job_is_the_schedulers(
+    said: dict[str, str], job: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (
+        "SLURM_JOB_ID",
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURMD_NODENAME",
+        "JOB_ID",
+        "SGE_TASK_ID",
+    )
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(settings.socket, "gethostname", lambda: "vm")
+    found = settings.read_job()
+    assert (found.id, found.host) == job
+
+
+def test_a_command_is_started_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(settings.os, "execv", lambda program, words: started.append(words))
+    monkeypatch.setattr(settings.sys, "orig_argv", ["python", "-m", "thalweg"])
+    monkeypatch.setenv("LD_PRELOAD", "other.so")
+    settings.restart_with("LD_PRELOAD", "libjemalloc.so.2")
+    settings.restart_with("LD_PRELOAD", "libjemalloc.so.2")
+    assert started == [[settings.sys.executable, "-m", "thalweg"]]
+    assert os.environ["LD_PRELOAD"] == "other.so:libjemalloc.so.2"

@@ -256,3 +256,22 @@ def test_an_attempt_that_loses_its_folder_before_the_lock_makes_it_again(
     monkeypatch.setattr(staging, "_lock", after_the_rubbish_was_cleared)
     assert make(tmp_path).won
     assert lost
+
+
+def test_an_area_that_goes_while_it_is_looked_at_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, refusals = (
+        Path.mkdir,
+        iter([FileExistsError(17, "File exists"), FileNotFoundError(2, "No such file")]),
+    )
+
+    def mkdir(path: Path, *words: Any, **named: Any) -> None:
+        if path.parent.name == STAGING and (refusal := next(refusals, None)):
+            raise refusal
+        make(path, *words, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with staged(tmp_path, tmp_path / "product", "a" * 64) as attempt:
+        assert attempt.folder.is_dir()
+    assert next(refusals, None) is None

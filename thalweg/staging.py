@@ -153,21 +153,29 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _make(folder: Path) -> None:
     destination = folder.parent.parent
-    for tries_left in reversed(range(10)):
+    for tries_left in reversed(range(100)):
         try:
             return folder.mkdir(parents=True)
         except FileNotFoundError:
             # The area may go with another attempt in this moment.
             if not tries_left:
                 raise
-        except (NotADirectoryError, FileExistsError) as problem:
-            raise BadParameters(
-                f"{destination}: takes no folder: {problem.strerror}", advice="Name another destination."
-            ) from problem
+        except FileExistsError as problem:
+            # It may go, too, between being in the way and being looked at.
+            if not tries_left:
+                raise _refused(destination, problem) from problem
+        except NotADirectoryError as problem:
+            raise _refused(destination, problem) from problem
         except OSError as problem:
             if problem.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             raise ServiceUnavailable(f"{destination}: cannot be written: {problem.strerror}") from problem
+
+
+def _refused(destination: Path, problem: OSError) -> BadParameters:
+    return BadParameters(
+        f"{destination}: takes no folder: {problem.strerror}", advice="Name another destination."
+    )
 
 
 def _lock(folder: Path, wait: int = 0) -> int:

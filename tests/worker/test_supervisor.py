@@ -16,6 +16,7 @@ import pytest
 
 from tests.campaign.batches import a_batch, unit_named
 from tests.season import Season
+from tests.test_processing import FORBIDDEN, MODULES
 from tests.winter import rasters
 from thalweg.campaign.batch import (
     Batch,
@@ -321,3 +322,22 @@ def test_the_supervisor_is_light(tmp_path: Path) -> None:
     count, *names = done.stdout.split()
     assert HEAVY & set(names) == set()
     assert int(count) <= 200
+
+
+def test_the_process_that_makes_units_is_as_light_as_a_run(season: Season, tmp_path: Path) -> None:
+    manifest = written(tmp_path, season.batch(tmp_path / "to", season.granules[:1]))
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from thalweg.worker import bench\n"
+        f"batch = bench.read_batch(Path({str(manifest)!r}))\n"
+        "(granule,) = batch.granules\n"
+        "(receipt,) = bench.bench_for(batch).make(granule, granule.units)\n"
+        "assert receipt.state == 'done', receipt\n"
+        "roots = [name.partition('.')[0] for name in sys.modules]\n"
+        "print(sum(root not in ('scipy', 'thalweg') for root in roots), *set(roots))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    count, *names = done.stdout.split()
+    assert FORBIDDEN & set(names) == set()
+    assert int(count) <= MODULES
