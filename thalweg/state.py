@@ -416,6 +416,8 @@ def _create(path: Path, shape: tuple[int, int], dtype: str, fill: int) -> Any:
         compressors=zarr.codecs.ZstdCodec(level=3, checksum=False),
         fill_value=fill,
         dimension_names=("y", "x"),
+        # Looking for chunks that hold nothing takes longer than compressing them.
+        config={"write_empty_chunks": True},
     )
 
 
