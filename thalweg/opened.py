@@ -274,20 +274,25 @@ class RowStream:
             out[:] = self.rows(first, last)
 
     def _extend(self, kept: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-        shared, missing = self.opened.shared, first + len(kept)
-        is_served = shared is not None and shared.serves(self)
-        block = np.empty(
-            ((last if is_served else self._whole_blocks(last)) - first, self._columns), kept.dtype
-        )
+        end = last if self._is_served() else self._whole_blocks(last)
+        block = np.empty((end - first, self._columns), kept.dtype)
         block[: len(kept)] = kept
-        out, row = block[len(kept) :], self._row + missing
-        if shared is not None and is_served:
-            shared.read(self, row, self._column, out)
-        else:
-            self.opened.read(row, self._column, out.shape, out=out)
-            if shared is not None:
-                shared.passed(self, row + len(out))
+        self._fill(block[len(kept) :], self._row + first + len(kept))
         return block
+
+    def _is_served(self) -> bool:
+        shared = self.opened.shared
+        return shared is not None and shared.serves(self)
+
+    def _fill(self, out: NDArray[Any], row: int) -> None:
+        """The stored numbers from a row of the file on."""
+        shared = self.opened.shared
+        if shared is not None and shared.serves(self):
+            shared.read(self, row, self._column, out)
+            return
+        self.opened.read(row, self._column, out.shape, out=out)
+        if shared is not None:
+            shared.passed(self, row + len(out))
 
     def _whole_blocks(self, last: int) -> int:
         height = self.opened.block_rows
