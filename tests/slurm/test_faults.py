@@ -72,7 +72,7 @@ class Cluster:
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 is_ours = f"{self.folder}/slurm.conf\0".encode() in (folder / "environ").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
+            except OSError:  # gone by now, or not to be looked into
                 continue
             if is_ours and words in command:
                 found.append(int(folder.name))
