@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,23 +58,24 @@ class Cluster:
         """Kill a node's daemon and what watches its jobs there, and the jobs' own processes unless they are left."""
         jobs = squeue("squeue", "-h", "-t", "running", "-w", node, "-o", "%A").split()
         self.kill(f"slurmd-{node}")
-        for job in jobs:
-            for pid in self.processes(f"slurmstepd: [{job}."):
-                os.kill(pid, signal.SIGKILL)
-        for pid in [] if leaves_orphans else self.processes("thalweg."):
-            if f"SLURMD_NODENAME={node}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+        doomed = [pid for job in jobs for pid in self.processes(f"slurmstepd: [{job}.")]
+        doomed += [] if leaves_orphans else self.processes("thalweg.", f"SLURMD_NODENAME={node}")
+        for pid in doomed:
+            # The maker goes with its supervisor.
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def processes(self, words: str) -> list[int]:
-        """Processes of this cluster whose command has these words."""
+    def processes(self, words: str, variable: str = "") -> list[int]:
+        """Processes of this cluster whose command has these words, and whose environment this variable."""
+        ours = f"{self.folder}/slurm.conf\0".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                is_ours = f"{self.folder}/slurm.conf\0".encode() in (folder / "environ").read_bytes()
+                environment = (folder / "environ").read_bytes()
             except OSError:  # gone by now, or not to be looked into
                 continue
-            if is_ours and words in command:
+            if ours in environment and variable.encode() in environment and words in command:
                 found.append(int(folder.name))
         return found
 
