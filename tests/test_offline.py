@@ -40,7 +40,7 @@ def test_one_command_installs_what_the_group_can_read(wheelhouse: Path, tmp_path
     assert done.returncode == 0, done.stderr
     look = "from importlib.util import find_spec; print(find_spec('thalweg').origin)"
     found = subprocess.run(
-        [target / "bin" / "python", "-c", look], capture_output=True, text=True, check=True
+        [target / "bin" / "python", "-I", "-c", look], capture_output=True, text=True, check=True
     )
     assert found.stdout.startswith(str(target))
     closed = [path for path in target.rglob("*") if not path.is_symlink() and not path.stat().st_mode & 0o040]

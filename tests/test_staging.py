@@ -275,3 +275,13 @@ def test_an_area_that_goes_while_it_is_looked_at_is_made_again(
     with staged(tmp_path, tmp_path / "product", "a" * 64) as attempt:
         assert attempt.folder.is_dir()
     assert next(refusals, None) is None
+
+
+def test_an_area_that_goes_while_it_is_listed_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path, pattern: str) -> Iterator[Path]:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Path, "glob", gone)
+    assert clear_rubbish(tmp_path, UNIT) == []

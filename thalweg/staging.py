@@ -100,7 +100,7 @@ def staged(destination: Path, target: Path, unit: str, token: str | None = None)
 def clear_rubbish(destination: Path, unit: str) -> list[str]:
     """Remove staging folders of the unit whose attempt is dead; their tokens come back."""
     cleared = []
-    for folder in sorted((destination / STAGING).glob(f"{short(unit)}.*/")):
+    for folder in _attempts(destination, unit):
         if remove_orphan(folder):
             cleared.append(folder.name.partition(".")[2])
     return cleared
@@ -126,6 +126,14 @@ def remove_orphan(folder: Path) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _attempts(destination: Path, unit: str) -> list[Path]:
+    """Staging folders of a unit."""
+    # The area may go with another attempt while it is listed.
+    with suppress(FileNotFoundError):
+        return sorted((destination / STAGING).glob(f"{short(unit)}.*/"))
+    return []
 
 
 def check_room(destination: Path, needed: int) -> None:

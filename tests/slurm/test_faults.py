@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,23 +54,28 @@ class Cluster:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         (self.folder / "pid" / name).write_text(f"{process.pid}\n")
 
-    def end_processes(self, words: str, node: str) -> None:
-        """Kill every process of a node whose command has these words."""
-        for pid in self.processes(words):
-            on_node = f"SLURMD_NODENAME={node}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-            if on_node or words.startswith("slurmstepd"):
+    def end_node(self, node: str, *, leaves_orphans: bool) -> None:
+        """Kill a node's daemon and what watches its jobs there, and the jobs' own processes unless they are left."""
+        jobs = squeue("squeue", "-h", "-t", "running", "-w", node, "-o", "%A").split()
+        self.kill(f"slurmd-{node}")
+        doomed = [pid for job in jobs for pid in self.processes(f"slurmstepd: [{job}.")]
+        doomed += [] if leaves_orphans else self.processes("thalweg.", f"SLURMD_NODENAME={node}")
+        for pid in doomed:
+            # The maker goes with its supervisor.
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def processes(self, words: str) -> list[int]:
-        """Processes of this cluster whose command has these words."""
+    def processes(self, words: str, variable: str = "") -> list[int]:
+        """Processes of this cluster whose command has these words, and whose environment this variable."""
+        ours = f"{self.folder}/slurm.conf\0".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                is_ours = f"{self.folder}/slurm.conf\0".encode() in (folder / "environ").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
+                environment = (folder / "environ").read_bytes()
+            except OSError:  # gone by now, or not to be looked into
                 continue
-            if is_ours and words in command:
+            if ours in environment and variable.encode() in environment and words in command:
                 found.append(int(folder.name))
         return found
 
@@ -255,10 +260,7 @@ def test_a_dead_node_costs_nothing(cluster: Cluster, tmp_path: Path, leaves_orph
     with running(folder, stand_in(tmp_path, "usual: {seconds: {median: 4}}\n")) as controller:
         await_that(lambda: receipts_in(folder), 60)
         node = squeue("squeue", "-h", "-t", "running", "-o", "%N").split()[0]
-        cluster.kill(f"slurmd-{node}")
-        cluster.end_processes("slurmstepd: [", node)
-        if not leaves_orphans:
-            cluster.end_processes("thalweg.", node)
+        cluster.end_node(node, leaves_orphans=leaves_orphans)
         assert controller.wait(timeout=300) == 0
     cluster.start(f"slurmd-{node}")
     cluster.await_nodes()
@@ -271,9 +273,7 @@ def test_a_node_that_returns_too_early_costs_nothing(cluster: Cluster, tmp_path:
     with running(folder, stand_in(tmp_path, "usual: {seconds: {median: 2}}\n")) as controller:
         await_that(lambda: receipts_in(folder), 60)
         node = squeue("squeue", "-h", "-t", "running", "-o", "%N").split()[0]
-        cluster.kill(f"slurmd-{node}")
-        cluster.end_processes("slurmstepd: [", node)
-        cluster.end_processes("thalweg.", node)
+        cluster.end_node(node, leaves_orphans=False)
         cluster.start(f"slurmd-{node}")
         assert controller.wait(timeout=300) == 0
     cluster.await_nodes()
