@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,21 @@ def test_the_product_of_a_month_leads_back_to_its_inputs(water: list[Ending]) ->
     assert january.item["properties"]["start_datetime"] == "2021-01-01T00:00:00Z"
     with Catalogue.open(folder / NAME, read_only=True) as catalogue:
         assert january.product.name in {item["id"] for item in catalogue.search(period="2021-01-20")}
+
+
+def test_a_product_that_is_withdrawn_is_counted_no_more(water: list[Ending], tmp_path: Path) -> None:
+    products = shutil.copytree(destination(water) / "water-1.0", tmp_path / "water-1.0")
+    (before,) = thalweg.run(products, "water_synthesis", to=tmp_path, period="2021-01")
+    check_counters(before, water[:3])
+    withdrawn = water[1].product
+    assert withdrawn
+    (item,) = products.rglob(f"{withdrawn.name}.json")
+    content = json.loads(item.read_text())
+    content["properties"]["deprecated"] = True
+    item.write_text(json.dumps(content))
+    (after,) = thalweg.run(item.parent, "water_synthesis", to=tmp_path, period="2021-01")
+    check_counters(after, [water[0], water[2]])
+    assert after.properties["water:products_withdrawn"] == [withdrawn.name]
 
 
 def test_other_parameters_make_other_counters(water: list[Ending], tmp_path: Path) -> None:

@@ -103,14 +103,14 @@ def restart_with(name: str, value: str) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def return_large_blocks() -> None:
-    """Make glibc give freed arrays back to the system at once, for as long as the process lives.
+def return_large_blocks(large: int = 1 << 17) -> None:
+    """Make glibc give freed arrays of `large` bytes and more back to the system at once, until it is told otherwise.
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
     and what it keeps is a third of a unit's memory. Other C libraries are left as they are.
     """
     try:
-        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 17)
+        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, large)
     except (OSError, AttributeError):
         return
 

@@ -34,6 +34,7 @@ from thalweg.product import ProductWriter, Written, describe_files, run_document
 from thalweg.readers.alignment import Aligned
 from thalweg.readers.members import Source
 from thalweg.series import Counted, Gathering, Member, Rejected, Series
+from thalweg.settings import return_large_blocks
 from thalweg.staging import is_complete, staged
 from thalweg.static import checksum
 from thalweg.synthesis import Daily, Synthesis
@@ -51,6 +52,9 @@ BLOCK = 512
 
 STRIP_ROWS = 512
 """Rows of a strip: a row of blocks of our files, so that each is decoded once."""
+
+KEPT = 4 << 20
+"""Bytes of arrays that are used again once they are freed: chunks of a state come and go by the thousand."""
 
 MONTHLY, ANNUAL = "monthly", "annual"
 """Periods that stand for every calendar month or year of which there are products."""
@@ -85,6 +89,7 @@ def process_periods(
     A product that cannot be read has a failed ending of its own, and the others are used.
     """
     chain = assignment.chain
+    return_large_blocks(KEPT)
     if order.box is not None:
         raise UsageError(f"a box, which {chain.name!r} does not take: products are used whole")
     try:
