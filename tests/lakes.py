@@ -13,7 +13,7 @@ import yaml
 from rasterio.transform import Affine
 
 import thalweg
-from thalweg.processing import Ending
+from thalweg.ending import Ending
 
 ROLES = ("blue", "green", "red", "nir", "swir16", "swir22")
 """Roles of the six bands, in the order of the frozen files."""

@@ -10,7 +10,7 @@ import thalweg
 from tests.malform import MALFORMATIONS, Malformation, Specimen, damaged, write_specimen
 from thalweg import errors
 from thalweg.catalogue import NAME, Catalogue
-from thalweg.processing import Ending, exit_code
+from thalweg.ending import Ending, exit_code
 
 AT_LEAST = 40
 

@@ -23,11 +23,13 @@ from tests.granules import make_granule
 from tests.rasters import in_memory
 from tests.winter import Winter, rasters
 from thalweg import Band, Chain, Layer, Mask, Noted, chain
+from thalweg.ending import Ending
 from thalweg.errors import BadInput, Bug, MissingInput, UsageError
 from thalweg.holding import Held, _kept, hold
 from thalweg.inputs import Upstream
 from thalweg.opened import OpenRaster, RowStream
-from thalweg.processing import Ending, Order, assign, process_granule
+from thalweg.order import Order, assign
+from thalweg.processing import process_granule
 from thalweg.scenery import open_scenery
 from thalweg.settings import read_settings
 from thalweg.sharing import SharedRows

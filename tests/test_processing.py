@@ -17,8 +17,8 @@ from rio_cogeo.cogeo import cog_validate
 import thalweg
 from tests.winter import Winter, rasters
 from thalweg.catalogue import NAME, Catalogue
+from thalweg.ending import Ending, exit_code
 from thalweg.errors import BadParameters, MissingInput, UsageError
-from thalweg.processing import Ending, exit_code
 
 FORBIDDEN = {
     "xarray",
@@ -215,7 +215,8 @@ def test_worker_is_light_after_its_first_unit(winter: Winter, tmp_path: Path) ->
         "import sys, thalweg\n"
         "from pathlib import Path\n"
         "thalweg.run\n"
-        "from thalweg.processing import Order, assign, process_granule\n"
+        "from thalweg.order import Order, assign\n"
+        "from thalweg.processing import process_granule\n"
         "from thalweg.settings import read_settings\n"
         "from thalweg.static import StaticLayers\n"
         f"order = Order(Path({str(tmp_path)!r}), StaticLayers(Path({str(winter.static)!r})), read_settings())\n"

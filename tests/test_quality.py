@@ -21,10 +21,10 @@ from thalweg.chains.quality_declaration import algorithm
 from thalweg.chains.quality_layers import SETS, STANDARD
 from thalweg.chains.quality_parameters import Quality
 from thalweg.chains.quality_recipe import Instrument, make_menu
+from thalweg.ending import Ending
 from thalweg.errors import BadParameters, ThalwegError
 from thalweg.kernels import quality_flags as flags
 from thalweg.kernels.recipe import BANDS
-from thalweg.processing import Ending
 from thalweg.readers import open_granule
 
 pytest.importorskip("netCDF4")

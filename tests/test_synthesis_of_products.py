@@ -17,7 +17,7 @@ from tests import lakes
 from tests.lakes import Lake, write_lake
 from tests.season import Season
 from thalweg.catalogue import NAME, Catalogue
-from thalweg.processing import Ending
+from thalweg.ending import Ending
 
 SIDE = 96
 WET, SOIL = (400, 600, 500, 250, 120, 80), (900, 1200, 1500, 2300, 2900, 2200)

@@ -17,11 +17,11 @@ from tests.conftest import ROOT
 from thalweg.catalogue import NAME, Catalogue
 from thalweg.cli.main import main
 from thalweg.cog import write_cog
+from thalweg.ending import Ending
 from thalweg.errors import BadParameters, UsageError
 from thalweg.grid import Grid
 from thalweg.item import read_item
 from thalweg.layer import Layer
-from thalweg.processing import Ending
 from thalweg.registry import find_chain
 from thalweg.synthesis import Synthesis, synthesis
 

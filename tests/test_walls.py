@@ -75,10 +75,10 @@ ROOMS = {
     ),
     "values": Room(
         modules="thalweg.bands thalweg.chain thalweg.collection thalweg.credit thalweg.document thalweg.errors"
-        " thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item thalweg.layer"
-        " thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster thalweg.record"
-        " thalweg.record_schema thalweg.registry thalweg.scene thalweg.schemas thalweg.series thalweg.stac"
-        " thalweg.synthesis thalweg.tile thalweg.tiletable thalweg.tiling",
+        " thalweg.ending thalweg.footprint thalweg.granule thalweg.grid thalweg.identity thalweg.inputs thalweg.item"
+        " thalweg.layer thalweg.masks thalweg.parameter_files thalweg.parameters thalweg.period thalweg.raster"
+        " thalweg.record thalweg.record_schema thalweg.registry thalweg.scene thalweg.schemas thalweg.series"
+        " thalweg.stac thalweg.synthesis thalweg.tile thalweg.tiletable thalweg.tiling",
         others="numpy pyproj yaml",
         lazily="pyarrow",
     ),
@@ -107,7 +107,8 @@ ROOMS = {
     ),
     "engine": Room(
         modules="thalweg.attempt thalweg.dataset thalweg.engine thalweg.fusion thalweg.holding thalweg.kernel_build"
-        " thalweg.metering thalweg.preparation thalweg.processing thalweg.strips thalweg.synthesising thalweg.tallying",
+        " thalweg.metering thalweg.order thalweg.preparation thalweg.processing thalweg.strips thalweg.synthesising"
+        " thalweg.tallying thalweg.unit",
         ours="accounts readers settings values writers",
         others="numpy",
         lazily="xarray",

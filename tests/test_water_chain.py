@@ -16,10 +16,10 @@ from tests.lakes import PIXEL, Lake, layer, run_lake, write_lake, write_plane
 from tests.readers import products
 from thalweg.chains.water import role_meanings
 from thalweg.chains.water_parameters import ROLES, Water
+from thalweg.ending import Ending
 from thalweg.errors import BadParameters
 from thalweg.granule import Granule
 from thalweg.kernels.water import REASONS
-from thalweg.processing import Ending
 from thalweg.registry import find_chain
 
 WET = (400, 600, 500, 250, 120, 80)

@@ -2,162 +2,27 @@
 
 from __future__ import annotations
 
-import traceback
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from thalweg import engine
-from thalweg.attempt import Clock, Commission, provenance_of, raster_tags, software_versions
 from thalweg.bands import ROLES
-from thalweg.chain import Chain, Conclusion, Declaration, Names
-from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
-from thalweg.footprint import footprint
-from thalweg.fusion import Pass, Passes, run_together
-from thalweg.holding import Held, hold
-from thalweg.identity import short, unit_id
-from thalweg.inputs import Band, Upstream
-from thalweg.item import InputFile, Provenance, build_item, read_item, write_item
-from thalweg.metering import Meter, MeteredPool
-from thalweg.opened import raster_environment, to_lonlat
-from thalweg.parameter_files import gather
-from thalweg.parameters import digest
-from thalweg.product import ProductWriter, describe_files, run_document
+from thalweg.chain import Chain, Declaration
+from thalweg.ending import Ending
+from thalweg.errors import ThalwegError, UsageError
+from thalweg.fusion import run_together
+from thalweg.inputs import Band
+from thalweg.opened import raster_environment
+from thalweg.order import Assignment, Order, assign, named_products, static_layers
 from thalweg.readers import Wanted, opened
-from thalweg.registry import find_chain, take_up
-from thalweg.scenery import Scenery, open_scenery
-from thalweg.settings import Settings, read_settings, return_large_blocks
-from thalweg.sharing import Sharing
-from thalweg.staging import is_complete, staged
-from thalweg.static import StaticLayers, digest_of
-from thalweg.strips import Run, Walk
+from thalweg.settings import read_settings, return_large_blocks
 from thalweg.synthesis import Synthesis
-from thalweg.upstream import Find, Produced, finder, read_product
+from thalweg.unit import Unit, open_job
 
 if TYPE_CHECKING:
     from thalweg.cog import Codec
-    from thalweg.granule import Granule
     from thalweg.grid import Bounds
-    from thalweg.inputs import Step
-    from thalweg.raster import Raster
-
-State = Literal["done", "no-data", "failed"]
-
-HELD_BYTES = 128 << 20
-"""What rows that are held for a later pass may take up in memory; bands beyond that are decoded again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How one unit ended."""
-
-    chain: str
-    """Name of the chain."""
-    granule: str
-    """The granule as the user named it."""
-    state: State
-    """done: the product is in place; no-data: none is owed; failed: see `error`."""
-    unit: str = ""
-    """Identity of the unit; empty where the granule could not even be opened."""
-    product: Path | None = None
-    """Folder of the product."""
-    existed: bool = False
-    """True where the product had been there before."""
-    seconds: float = 0.0
-    """Wall time from its beginning; that of chains that are run together overlaps."""
-    cpu_seconds: float = 0.0
-    """CPU time of its own work; a block that several chains read is on the account of the first that asks for it."""
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    """STAC properties that the chain gave."""
-    error: ThalwegError | None = None
-    """Why there is no product."""
-    trace: str = ""
-    """Traceback of a bug, empty for every other class."""
-    tile: str = ""
-    """Tile of the granule."""
-    sensed: datetime | None = None
-    """Start of sensing."""
-    item: Mapping[str, Any] | None = None
-    """The product's STAC item."""
-    summary: tuple[str, ...] = ()
-    """The properties that say most, as the chain declares."""
-
-    @property
-    def code(self) -> int:
-        """Exit code of this ending."""
-        return self.error.code if self.error else 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for ``--json``."""
-        return {
-            "chain": self.chain,
-            "granule": self.granule,
-            "tile": self.tile,
-            "state": self.state,
-            "unit": self.unit,
-            "product": str(self.product) if self.product else None,
-            "existed": self.existed,
-            "seconds": round(self.seconds, 3),
-            "properties": {name: self.properties.get(name) for name in self.summary},
-            "error": self.error.to_dict() if self.error else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked of every unit of a run."""
-
-    destination: Path
-    """Where products go."""
-    static: StaticLayers
-    """Where static layers are."""
-    settings: Settings
-    """Surroundings."""
-    box: Bounds | None = None
-    """West, south, east, north in degrees: only this part of the tile."""
-    codec: Codec = "zstd"
-    """How rasters are compressed."""
-    strip_rows: int | None = None
-    """Rows of a strip; changes no result."""
-    progress: Callable[[str, str, float], None] | None = None
-    """Told granule, chain and the share of the work that is done."""
-    products: Mapping[str, Path] = field(default_factory=dict)
-    """Chain to folder of its product, for chains that read another's layers; else the destination is searched."""
-    commission: Commission | None = None
-    """The campaign, None where nobody keeps an account."""
-
-    @property
-    def find(self) -> Find:
-        """Gives the products of other chains; in a campaign, of its own chains only."""
-        return finder(self.destination, self.products, self.commission.chains if self.commission else None)
-
-
-C = TypeVar("C", bound=Declaration, covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment(Generic[C]):
-    """A chain with the parameters of this run."""
-
-    chain: C
-    """The chain."""
-    values: Mapping[str, Any]
-    """Resolved parameters, all of them."""
-    parameters: Any
-    """What the chain's functions receive."""
-
-    @property
-    def digest(self) -> str:
-        """Digest of the resolved parameters."""
-        return digest(self.values)
 
 
 def run(
@@ -195,13 +60,13 @@ def run(
     names = [chain] if isinstance(chain, str | Declaration) else list(chain)
     order = Order(
         destination=Path(to),
-        static=_static_layers(static, static_files, without),
+        static=static_layers(static, static_files, without),
         settings=read_settings(),
         box=bbox,
         codec=codec,
         strip_rows=strip_rows,
         progress=progress,
-        products=_products(products or {}),
+        products=named_products(products or {}),
     )
     file = Path(parameters_file) if parameters_file else None
     assignments = assign(names, file, parameters, [str(path) for path in algorithm_files])
@@ -257,32 +122,6 @@ def _publish(endings: list[Ending], assignments: list[Assignment[Any]], destinat
     return [Ending("catalogue", str(destination), "failed", error=problem) for problem in problems]
 
 
-def assign(
-    names: list[str | Declaration],
-    file: Path | None,
-    given: Mapping[str, Any],
-    algorithms: Sequence[str] = (),
-) -> list[Assignment[Any]]:
-    """Chains with their parameters and what they take up of users' files, checked before anything runs."""
-    chains = [find_chain(name) if isinstance(name, str) else name for name in names]
-    if not chains:
-        raise UsageError("no chain was asked for")
-    for path in algorithms:
-        chains = take_up(chains, path)
-    by_chain = {chains[0].name: given} if len(chains) == 1 else given
-    strangers = sorted(set(by_chain) - {chain.name for chain in chains})
-    if strangers:
-        raise UsageError(f"parameters for {strangers[0]!r}, which is no chain of this run")
-    known = [chain.name for chain in chains]
-    if twice := sorted({name for name in known if known.count(name) > 1}):
-        raise UsageError(f"the chain {twice[0]!r} was asked for twice")
-    assignments = []
-    for chain in chains:
-        values, parameters = chain.prepare(gather(chain, file, by_chain.get(chain.name, {}), known))
-        assignments.append(Assignment(chain, values, parameters))
-    return assignments
-
-
 def process_granule(path: Path, assignments: list[Assignment[Chain]], order: Order) -> Iterator[Ending]:
     """Endings of all chains on one granule, each as soon as it is known; every band is decoded once for all of them.
 
@@ -293,9 +132,9 @@ def process_granule(path: Path, assignments: list[Assignment[Chain]], order: Ord
         with (
             opened(path, order.settings.scratch, _wanted(assignments)) as granule,
             raster_environment(),
-            _job(granule, order, frozenset(left)) as job,
+            open_job(granule, order, frozenset(left)) as job,
         ):
-            for ending in run_together(_Unit(assignment, job) for assignment in assignments):
+            for ending in run_together(Unit(assignment, job) for assignment in assignments):
                 left.pop(ending.chain, None)
                 yield ending
     except ThalwegError as problem:
@@ -323,381 +162,3 @@ def _wanted(assignments: list[Assignment[Chain]]) -> Wanted:
         )
 
     return is_wanted
-
-
-@dataclass(slots=True)
-class _Job:
-    """What the units of one granule have in common."""
-
-    granule: Granule
-    """Which granule."""
-    order: Order
-    """What is asked of each."""
-    chains: frozenset[str]
-    """Names of the chains that are run."""
-    threads: Executor
-    """Reads, computes and writes for all of them."""
-    sharing: Sharing = field(default_factory=Sharing)
-    """Decoded rows."""
-    checksums: dict[Path, Future[str]] = field(default_factory=dict)
-    """Of the inputs: each file is read once for that."""
-    room: int = HELD_BYTES
-    """Bytes that rows may still take up that are held for a later pass."""
-
-    def admit(self, scenery: Scenery) -> None:
-        """Share decoded rows with the other chains, where there are any."""
-        if len(self.chains) > 1:
-            self.sharing.admit(scenery)
-
-    def checksum(self, path: Path) -> Future[str]:
-        """Checksum of an input file."""
-        if path not in self.checksums:
-            self.checksums[path] = self.threads.submit(crc32, path)
-        return self.checksums[path]
-
-    def make_room(self, scenery: Scenery, run: Run, step: Step, names: Iterable[str]) -> Held | None:
-        """What is to be held of these bands: those whose files are largest first, as far as there is room."""
-        chosen: list[str] = []
-        for name in sorted(names, key=lambda name: -scenery.bands[name][3]):
-            if hold(scenery, run, step, [*chosen, name]).size <= self.room:
-                chosen.append(name)
-        held = hold(scenery, run, step, chosen)
-        self.room -= held.size
-        return held if chosen else None
-
-
-@contextmanager
-def _job(granule: Granule, order: Order, chains: frozenset[str]) -> Iterator[_Job]:
-    pool = ThreadPoolExecutor(order.settings.threads, thread_name_prefix="strip")
-    try:
-        yield _Job(granule, order, chains, pool)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-class _Unit:
-    """One attempt at one unit: a task of `thalweg.fusion`."""
-
-    def __init__(self, assignment: Assignment[Chain], job: _Job) -> None:
-        self.assignment, self.job = assignment, job
-        self.granule, self.order, self.chain = job.granule, job.order, assignment.chain
-        self.id = ""
-        self.meter = Meter()
-        self.pool = MeteredPool(job.threads, self.meter)
-        self._course: engine.Course | None = None
-        self._step: Step = "sample"
-        self._held: Held | None = None
-        self._clock = Clock()
-
-    @property
-    def name(self) -> str:
-        """Name of the chain."""
-        return self.chain.name
-
-    @property
-    def after(self) -> frozenset[str]:
-        """Chains of this job whose products this one reads."""
-        read = frozenset(upstream.chain for upstream in self._upstreams())
-        return (read & self.job.chains) - self.order.products.keys() - {self.name}
-
-    def _upstreams(self) -> list[Upstream]:
-        try:
-            inputs = self.chain.inputs_for(self.assignment.parameters, self.granule)
-        except Exception:  # noqa: BLE001 - it is met again, and told, when the unit begins
-            return []
-        return [declared for declared in inputs if isinstance(declared, Upstream)]
-
-    def at_work(self) -> AbstractContextManager[object]:
-        """Counts what this thread does as this unit's."""
-        return self.meter
-
-    def hold(self, rasters: frozenset[Raster]) -> Walk | None:
-        """Rows that a later step will want of bands that are being read; None where that is nothing."""
-        course = self._course
-        if self._held:
-            return None
-        if course is None:
-            return self._hold_before(rasters)
-        here = frozenset(course.bands(self._step).values())
-        later = course.steps[course.steps.index(self._step) + 1 :]
-        self._held = self._worth_holding(course.scenery, later, rasters - here)
-        return self._held.walk(course.scenery, self.pool) if self._held else None
-
-    def _hold_before(self, rasters: frozenset[Raster]) -> Walk:
-        """As `hold`, of a unit that waits for another one's product: its bands are opened for that alone."""
-        order, parameters = self.order, self.assignment.parameters
-        with open_scenery(
-            self.chain, self.granule, parameters, order.static, order.box, bands_only=True
-        ) as scenery:
-            self.job.admit(scenery)
-            self._held = self._worth_holding(scenery, engine.steps_of(self.chain), rasters)
-            if self._held:
-                yield from self._held.walk(scenery, self.pool)
-
-    def _worth_holding(
-        self, scenery: Scenery, steps: Sequence[Step], rasters: frozenset[Raster]
-    ) -> Held | None:
-        """What the first of these steps that reads a band reads of the rasters, as far as there is room."""
-        for step in steps:
-            wanted = scenery.band_rasters(step)
-            if wanted:
-                names = [name for name, raster in wanted.items() if raster in rasters]
-                return self.job.make_room(scenery, self._run(), step, names)
-        return None
-
-    def begin(self, ended: Mapping[str, Ending]) -> Passes[Ending]:
-        """Make the product, pass by pass; whatever fails is an ending."""
-        self._clock = Clock()
-        try:
-            return (yield from self._complete(self._find(ended)))
-        except NoData as problem:
-            return self.ending("no-data", error=problem)
-        except Exception as problem:  # noqa: BLE001 - one unit's failure, whatever it is, must not harm the others
-            error = classify(problem)
-            trace = traceback.format_exc() if isinstance(error, Bug) else ""
-            return self.ending("failed", error=error, trace=trace)
-        finally:
-            self.job.room += self._held.size if self._held else 0
-            self._course = self._held = None
-
-    def _find(self, ended: Mapping[str, Ending]) -> Find:
-        """Gives products of other chains: of those that ran in this job what they made there, and nothing older."""
-        for upstream in self._upstreams():
-            # A plan counts on the product, also where the chain could do without.
-            if (upstream.required or self.order.commission) and upstream.chain in self.after:
-                _check_ended(ended[upstream.chain], self.name)
-
-        def find(chain: str, granule: Granule) -> Produced | None:
-            if chain not in self.after:
-                return self.order.find(chain, granule)
-            product = ended[chain].product
-            return read_product(product) if product else None
-
-        return find
-
-    def _complete(self, find: Find) -> Passes[Ending]:
-        order, parameters = self.order, self.assignment.parameters
-        with open_scenery(self.chain, self.granule, parameters, order.static, order.box, find) as scenery:
-            statics = {role: digest_of(path) for role, path in sorted(scenery.static_files.items())}
-            self.id = unit_id(
-                self.chain.name,
-                self.chain.version,
-                self.assignment.digest,
-                [self.granule.id],
-                {**statics, **scenery.identity},
-                list(order.box) if order.box else None,
-            )
-            self._check_plan()
-            names = self.chain.names_for(self.granule, parameters, version("thalweg"), scenery.available)
-            target = self._target(names)
-            if is_complete(target):
-                # The item comes along, so that a catalogue that lost it gets it back.
-                item = read_item(target / f"{target.name}.json")
-                return self.ending(
-                    "done", product=target, existed=True, item=item, properties=item["properties"]
-                )
-            return (yield from self._make(scenery, statics, names, target))
-
-    def ending(self, state: State, **more: Any) -> Ending:
-        """The ending of this unit."""
-        return Ending(
-            self.chain.name,
-            str(self.granule.path),
-            state,
-            unit=self.id,
-            seconds=self._clock.seconds,
-            cpu_seconds=self.meter.seconds,
-            tile=self.granule.tile,
-            sensed=self.granule.sensed,
-            summary=self.chain.summary,
-            **more,
-        )
-
-    def _check_plan(self) -> None:
-        """BadInput where this is not the unit that was planned: the account would wait for that one for ever."""
-        commission = self.order.commission
-        planned = commission.planned.get(self.chain.name, self.id) if commission else self.id
-        if planned != self.id:
-            raise BadInput(
-                f"{self.granule.id}: planned as unit {short(planned)}, and is {short(self.id)} by now: the granule, "
-                f"a static layer or the chain is not the one that was planned",
-                advice="Plan the campaign again: what is done stays done.",
-            )
-
-    def _target(self, names: Names) -> Path:
-        when = self.granule.sensed
-        folder = (
-            self.order.destination / self.chain.collection / self.granule.tile / f"{when:%Y}" / f"{when:%m}"
-        )
-        return folder / f"{names.product}_{short(self.id)}"
-
-    def _make(
-        self, scenery: Scenery, statics: Mapping[str, str], names: Names, target: Path
-    ) -> Passes[Ending]:
-        order = self.order
-        engine.pass_gate(scenery, self.assignment.parameters)
-        self.job.admit(scenery)
-        with staged(order.destination, target, self.id) as attempt:
-            sums = self._checksums(scenery)
-            tags = raster_tags(self.chain, self.assignment.values)
-            writer = ProductWriter(attempt.folder, names, scenery.part.grid, order.codec, tags)
-            try:
-                conclusion = yield from self._walk(scenery, writer)
-                item = self._finish(scenery, statics, conclusion, writer, attempt.folder, target, sums)
-            finally:
-                writer.abandon()
-            write_item(attempt.folder / f"{target.name}.json", item)
-            attempt.publish()
-        return self.ending(
-            "done", product=target, properties=conclusion.properties, item=item, existed=not attempt.won
-        )
-
-    def _walk(self, scenery: Scenery, writer: ProductWriter) -> Passes[Conclusion]:
-        course = self._course = engine.Course(
-            scenery, self.assignment.parameters, writer, self._run(), self.pool
-        )
-        if self.chain.whole and len(self.job.chains) > 1:
-            yield self._read_beside_others(scenery)
-        for step in course.steps:
-            self._step, course.held = step, self._held
-            yield Pass(frozenset(course.bands(step).values()), partial(course.walk, step))
-        return course.conclude()
-
-    def _read_beside_others(self, scenery: Scenery) -> Pass:
-        """The bands of a whole-tile chain strip by strip, so that they can be read with those of other chains."""
-        bands = scenery.band_rasters("apply")
-        self._held = hold(scenery, self._run(), "apply", bands)
-        self.job.room -= self._held.size
-        return Pass(frozenset(bands.values()), partial(self._held.walk, scenery, self.pool))
-
-    def _run(self) -> Run:
-        told = self.order.progress
-        if told is None:
-            return Run(strip_rows=self.order.strip_rows)
-        return Run(self.order.strip_rows, lambda share: told(self.granule.id, self.chain.name, share))
-
-    def _finish(
-        self,
-        scenery: Scenery,
-        statics: Mapping[str, str],
-        conclusion: Conclusion,
-        writer: ProductWriter,
-        folder: Path,
-        target: Path,
-        sums: Mapping[str, tuple[Path, Future[str]]],
-    ) -> dict[str, Any]:
-        inputs = tuple(
-            InputFile(role, path.name, path.stat().st_size, done.result())
-            for role, (path, done) in sums.items()
-        )
-        layers = tuple(
-            InputFile(role, path.name, path.stat().st_size, f"sha256:{statics[role]}")
-            for role, path in sorted(scenery.static_files.items())
-        )
-        documents = {
-            **conclusion.documents,
-            f"{self.chain.name}_run.json": self._run_document(inputs, layers, scenery.produced),
-        }
-        written = writer.finish(replace(conclusion, documents=documents), self.chain.main, self.pool)
-        assets = describe_files(written, folder, scenery.part.grid, self.pool)
-        return build_item(
-            target.name,
-            self.chain.collection,
-            self.granule,
-            scenery.part.grid,
-            assets,
-            {**conclusion.properties, **({"thalweg:status": "empty"} if conclusion.empty else {})},
-            self._provenance(inputs, layers),
-            self.chain,
-            footprint(scenery.part.grid, to_lonlat),
-        )
-
-    def _run_document(
-        self,
-        inputs: tuple[InputFile, ...],
-        statics: tuple[InputFile, ...],
-        produced: Mapping[str, Produced],
-    ) -> str:
-        return run_document(
-            {
-                "unit": self.id,
-                "chain": self.chain.name,
-                "chain_version": self.chain.version,
-                "parameters": self.assignment.values,
-                "parameter_digest": self.assignment.digest,
-                "granule": self.granule.id,
-                "box": self.order.box,
-                "inputs": {file.role: {"file": file.file, "checksum": file.checksum} for file in inputs},
-                "statics": {file.role: {"file": file.file, "checksum": file.checksum} for file in statics},
-                "products": {
-                    chain: {"product": found.product, "unit": found.unit} for chain, found in produced.items()
-                },
-                "software": software_versions(),
-            }
-        )
-
-    def _provenance(self, inputs: tuple[InputFile, ...], statics: tuple[InputFile, ...]) -> Provenance:
-        return provenance_of(
-            self.id,
-            self.chain,
-            self.assignment.values,
-            inputs,
-            statics,
-            self.order.settings,
-            self._clock,
-            self.meter.seconds,
-            self.order.commission,
-        )
-
-    def _checksums(self, scenery: Scenery) -> dict[str, tuple[Path, Future[str]]]:
-        files = {name: opened.path for name, (_, _, opened, _) in scenery.bands.items()}
-        for name, (_, sources) in scenery.masks.items():
-            files.update({f"{name}-{index}": source[0].path for index, source in enumerate(sources)})
-        return {name: (path, self.job.checksum(path)) for name, path in sorted(files.items())}
-
-
-def _check_ended(upstream: Ending, chain: str) -> None:
-    """MissingInput or NoData where a chain that another one cannot do without made no product in this job."""
-    if upstream.state == "no-data":
-        raise NoData(
-            f"{upstream.granule}: chain {upstream.chain!r}, whose product {chain!r} reads, has no data"
-        )
-    if upstream.product is None:
-        raise MissingInput(
-            f"{upstream.granule}: chain {chain!r} reads the product of chain {upstream.chain!r}, which failed in this "
-            f"job: {upstream.error}",
-            advice=f"Mend what made {upstream.chain!r} fail, and run both again.",
-        )
-
-
-def crc32(path: Path) -> str:
-    """Checksum of an input, as ``crc32:<8 digits>``: it tells one file from another at a tenth of the cost of SHA-256,
-    which on half a gigabyte of bands would be a fifth of the whole unit's work."""
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            value = zlib.crc32(block, value)
-    return f"crc32:{value:08x}"
-
-
-def exit_code(endings: Iterable[Ending]) -> int:
-    """Of a run: 0 where every unit is done or without data, else the highest code of a failed one."""
-    return max((ending.code for ending in endings if ending.state == "failed"), default=0)
-
-
-def _products(given: Mapping[str, str | Path]) -> dict[str, Path]:
-    folders = {chain: Path(folder) for chain, folder in given.items()}
-    for chain, folder in folders.items():
-        if not folder.is_dir():
-            raise MissingInput(f"product of chain {chain!r}: {folder}: no such folder")
-    return folders
-
-
-def _static_layers(
-    folder: str | Path | None, files: Mapping[str, str | Path] | None, without: Iterable[str]
-) -> StaticLayers:
-    named = {role: Path(path) for role, path in (files or {}).items()}
-    for role, path in named.items():
-        if not path.exists():
-            raise MissingInput(f"static layer {role!r}: {path}: no such file")
-    return StaticLayers(Path(folder) if folder is not None else None, named, frozenset(without))

@@ -21,15 +21,16 @@ import numpy as np
 from thalweg import credit
 from thalweg.attempt import Clock, provenance_of, raster_tags, software_versions
 from thalweg.chain import Conclusion
+from thalweg.ending import Ending, State
 from thalweg.engine import pack
 from thalweg.errors import BadInput, Bug, MissingInput, NoData, ThalwegError, UsageError, classify
 from thalweg.footprint import footprint
 from thalweg.identity import short, unit_id
 from thalweg.item import InputFile, Origin, build_item, item_file, read_item, write_item
 from thalweg.opened import open_raster, raster_environment, to_lonlat
+from thalweg.order import Assignment, Order
 from thalweg.parameters import canonical_json
 from thalweg.period import Period
-from thalweg.processing import Assignment, Ending, Order, State
 from thalweg.product import ProductWriter, Written, describe_files, run_document
 from thalweg.readers.alignment import Aligned
 from thalweg.readers.members import Source

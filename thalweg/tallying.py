@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thalweg.grid import Grid
+    from thalweg.order import Assignment, Order
     from thalweg.period import Period
-    from thalweg.processing import Assignment, Order
     from thalweg.series import Counters, Member
     from thalweg.state import Entry, MonthReader
     from thalweg.synthesis import Synthesis

@@ -14,7 +14,7 @@ import rasterio
 
 import thalweg
 from tests.conftest import shared_folder
-from thalweg.processing import Ending
+from thalweg.ending import Ending
 
 PERIODS = {"season_s2l8": "2020-11-01/2021-01-31", "season_small": "2021-01-01/2021-01-31"}
 LIS = {"profile": "lis-1.11"}

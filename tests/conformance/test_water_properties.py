@@ -19,7 +19,7 @@ import thalweg
 from tests.lakes import Lake, frozen, layer, run_lake, write_lake
 from tests.readers.products import make_stack
 from tests.readers.test_real import coast, spain
-from thalweg.processing import Ending
+from thalweg.ending import Ending
 
 DETECTORS = ("forest", "cluster", "dswx", "wofs")
 LAYERS = ("WATER", "PROB", "SOURCE", "REASON")

@@ -78,9 +78,7 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
     assert error.value.id == "SNOW-IN-01"
 
 
-@pytest.mark.parametrize(
-    "name", ["VENUS-XS_20180201-051359-000_L2A_KHUMBU_C_V1-0", "empty"]
-)
+@pytest.mark.parametrize("name", ["VENUS-XS_20180201-051359-000_L2A_KHUMBU_C_V1-0", "empty"])
 def test_unknown_folders_are_refused_with_what_is_known(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(BadInput) as error:

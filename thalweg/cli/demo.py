@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Make the scenes, run snow on them, show the table and the pictures."""
     from thalweg.demo.show import make_scenes, table_of
-    from thalweg.processing import exit_code, run
+    from thalweg.ending import exit_code
+    from thalweg.processing import run
 
     scenes = make_scenes(arguments.to, arguments.size, _say)
     with Reporter(quiet=arguments.json) as reporter:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thalweg.processing import Ending
+    from thalweg.ending import Ending
 
 
 class Reporter:

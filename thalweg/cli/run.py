@@ -13,8 +13,8 @@ from thalweg.errors import UsageError
 from thalweg.parameters import parse_text
 
 if TYPE_CHECKING:
+    from thalweg.ending import Ending
     from thalweg.grid import Bounds
-    from thalweg.processing import Ending
 
 _EPILOG = """\
 A granule is a product folder or zip (MUSCATE, native MAJA, .SAFE), a STAC item (.json) with its files beside it,
@@ -91,7 +91,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run, report each unit, and give back the exit code."""
-    from thalweg.processing import exit_code, run
+    from thalweg.ending import exit_code
+    from thalweg.processing import run
 
     folder, files = split_static(arguments.static)
     parameters = choose(arguments.chosen, arguments.chain)

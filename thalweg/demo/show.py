@@ -12,7 +12,7 @@ from thalweg.demo.scene import Place, place, view
 from thalweg.demo.series import SEED, TILE, VISITS, Visit, write_scene
 
 if TYPE_CHECKING:
-    from thalweg.processing import Ending
+    from thalweg.ending import Ending
 
 
 @dataclass(frozen=True, slots=True)

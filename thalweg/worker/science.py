@@ -11,8 +11,10 @@ from thalweg.attempt import Commission
 from thalweg.campaign.batch import Batch, BatchChain, BatchGranule, BatchUnit
 from thalweg.campaign.receipt import Receipt
 from thalweg.chain import Chain
+from thalweg.ending import Ending
 from thalweg.errors import BadParameters, ThalwegError, classify
-from thalweg.processing import Assignment, Ending, Order, process_granule
+from thalweg.order import Assignment, Order
+from thalweg.processing import process_granule
 from thalweg.registry import find_granule_chain
 from thalweg.settings import Job, Settings, read_settings, return_large_blocks
 from thalweg.static import StaticLayers
