@@ -236,7 +236,8 @@ def test_no_unit_is_begun_that_will_not_end_in_time(tmp_path: Path) -> None:
     batch = simulated(tmp_path, "usual: {seconds: {median: 0.5}}\n", resources=Resources(100, seconds=3))
     assert work(tmp_path, batch) == UNITS_LEFT
     assert set(kinds(tmp_path).values()) == {"done"}
-    assert 2 <= len(kinds(tmp_path)) <= 5
+    # How many depends on how fast the process starts; the first always fits.
+    assert 1 <= len(kinds(tmp_path)) <= 5
     assert work(tmp_path, replace(batch, resources=Resources(100, seconds=600))) == 0
     assert len(kinds(tmp_path)) == 20
 
