@@ -436,8 +436,9 @@ def see_through(
 ) -> None:
     """Kd at 490 nm (m-1), the Secchi depths of Lee 2015 and, if `slanted`, of Jiang 2019 (m), and, if `doubts`, sigmas.
 
-    Sigmas are those of kd490 and of the depth of Lee. These are the five rows of `out`. Sigmas are linear, from `floor` and `relative` of each band (`uncertainty`) and
-    `errors`, the algorithms' own sigmas of kd490 and depth in units of log10.
+    These are the five rows of `out`; what is not asked for is NaN. Sigmas are those of the first two, linear, from
+    `floor` and `relative` of each band (`uncertainty`) and `errors`, the algorithms' own sigmas of kd490 and depth in
+    units of log10.
     """
     spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((3, CHUNK))
     light, slopes, sun = np.empty((16, CHUNK)), np.empty((7, CHUNK)), np.full(CHUNK, NAN)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from thalweg.errors import BadParameters
 
-_MMAP_THRESHOLD = -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,13 @@ def return_large_blocks() -> None:
     """Make glibc give freed arrays back to the system at once, for as long as the process lives.
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
-    and what it keeps is a third of a unit's memory. Other C libraries are left as they are.
+    and what it keeps is a third of a unit's memory. Blocks below 1 MB, such as rows of a batch, up to 16 MB are kept:
+    to ask for each of them anew costs more than what is computed in them. Other C libraries are left as they are.
     """
     try:
-        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 17)
+        library = ctypes.CDLL("libc.so.6")
+        library.mallopt(_MMAP_THRESHOLD, 1 << 20)
+        library.mallopt(_TRIM_THRESHOLD, 1 << 24)
     except (OSError, AttributeError):
         return
 
