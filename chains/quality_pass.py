@@ -292,23 +292,23 @@ def batches(
 
 def _gatherer(scene: Scene, plan: Plan) -> Callable[[NDArray[np.uint32], NDArray[np.int32]], fused.Batch]:
     """What makes a batch of the pixels of a strip; all that does not depend on the pixels is found here, once."""
-    roles = [sources.ROLES[band] for band in BANDS]
+    used = plan.menu.recipe.bands | (set(_SWIR) if plan.deglint else set())
+    roles = [(row, sources.ROLES[band]) for row, band in enumerate(BANDS) if band in used]
     readers = [
-        (row, reader_of(scene[role], scene.packings[role], plan.unit))
-        for row, role in enumerate(roles)
-        if role in scene
+        (row, reader_of(scene[role], scene.packings[role], plan.unit)) for row, role in roles if role in scene
     ]
-    zenith = (
-        reader_of(scene["sun_zenith"], scene.packings["sun_zenith"], 1.0) if "sun_zenith" in scene else None
-    )
+    by_pixel = plan.menu.recipe.by_sun and "sun_zenith" in scene
+    zenith = reader_of(scene["sun_zenith"], scene.packings["sun_zenith"], 1.0) if by_pixel else None
+    # One batch is done with before the next is gathered: all share the same memory. Rows without reader stay NaN.
+    memory, suns = np.full(len(BANDS) * pixels.BATCH, math.nan), np.full(pixels.BATCH, plan.zenith)
 
     def gather(words: NDArray[np.uint32], index: NDArray[np.int32]) -> fused.Batch:
-        rrs = np.empty((len(BANDS), index.size))
-        if len(readers) < len(BANDS):
+        rrs = memory[: len(BANDS) * index.size].reshape(len(BANDS), index.size)
+        if index.size < pixels.BATCH:
             rrs[:] = math.nan
         for row, read in readers:
             read(index, rrs[row])
-        own, sun = np.empty(index.size, np.uint32), np.full(index.size, plan.zenith)
+        own, sun = np.empty(index.size, np.uint32), suns[: index.size]
         pixels.gather_words(words, index, own)
         if plan.deglint:
             remove_glint(rrs, own)

@@ -118,7 +118,7 @@ def public_menu() -> Menu:
         _templates("Spyrakos2018", np.array(numbers.SPYRAKOS)),
         _templates("Bi2024", np.array(numbers.BI)),
     )
-    recipe = Recipe(frozenset(), extra=extra, templates=templates, greatest_rrs=math.inf)
+    recipe = Recipe(frozenset(), extra=extra, templates=templates, flagged=False)
     names = [name for name, *_ in rows]
     names += [name for table in templates for name in (table.index, table.distance)]
     return Menu(recipe, {name: STANDARD[name] for name in names}, {name: known[id] for name, id, *_ in rows})

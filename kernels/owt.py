@@ -21,6 +21,9 @@ FAR = 80.0
 SEGMENT = 512
 """Pixels that are compared with a type only if one of them is near it, while they are in the fastest cache."""
 
+ANGLES = 256
+"""Pixels whose bands stay in the nearest cache while all templates pass over them."""
+
 _TWO_OVER_ROOT_PI = 1.1283791670955126
 
 
@@ -186,12 +189,22 @@ def spectral_angle(
     `templates` is types x 7 bands, each of length 1 (`unit_templates`). Number 0 and NaN where a band is missing or the
     spectrum is null. Source: types of 10.1002/lno.10674 or 10.1002/lno.12606.
     """
-    best, number = np.full(angle.size, -math.inf), np.zeros(angle.size)
+    near, best, number = np.full((7, ANGLES), NAN), np.empty(ANGLES), np.empty(ANGLES)
+    codes, cosines = np.empty(ANGLES, np.uint8), np.empty(ANGLES)
     last = templates.shape[0] - 1
-    for k in range(0, last + 1, 2):
-        # The last of an odd number is compared with itself, which it never beats.
-        _compare_two(spectrum, templates[k], templates[min(k + 1, last)], k + 1.0, best, number)
-    _write_angles(spectrum, best, number, index, angle)
+    for start in range(0, angle.size, ANGLES):
+        size = min(ANGLES, angle.size - start)
+        # What the pixels before left behind the last one does no harm.
+        for band in range(7):
+            near[band, :size] = spectrum[band, start : start + size]
+        best[:] = -math.inf
+        number[:] = 0.0
+        for k in range(0, last + 1, 2):
+            # The last of an odd number is compared with itself, which it never beats.
+            _compare_two(near, templates[k], templates[min(k + 1, last)], k + 1.0, best, number)
+        _write_angles(near, best, number, codes, cosines)
+        index[start : start + size] = codes[:size]
+        angle[start : start + size] = cosines[:size]
 
 
 @kernel()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from thalweg.kernels import blend, colour, indices, owt, quality_flags, transparency, uncertainty
 from thalweg.kernels.recipe import (
     BANDS,
+    TESTED,
     Algorithm,
     Blend,
     Product,
@@ -27,9 +28,6 @@ from thalweg.kernels.recipe import (
     leading_terms,
 )
 from thalweg.kernels.reflectance import Numbers, Rho, Rrs, to_rho
-
-TESTED = 9
-"""Bands that are tested for negative and saturated values: all but the short-wave infrared."""
 
 _ROWS = {band: row for row, band in enumerate(BANDS)}
 
@@ -99,7 +97,8 @@ def compute(recipe: Recipe, batch: Batch) -> dict[str, NDArray[Any]]:
 
     Layers of codes are uint8, all others float64 with NaN for nodata.
     """
-    quality_flags.settle_spectrum(batch.rrs, TESTED, recipe.greatest_rrs, batch.words)
+    if recipe.flagged:
+        quality_flags.settle_spectrum(batch.rrs, TESTED, recipe.greatest_rrs, batch.words)
     _classify(recipe, batch)
     for product in recipe.products:
         _make(product, recipe, batch)
@@ -223,6 +222,7 @@ def _see_through(recipe: Recipe, batch: Batch) -> None:
     if recipe.water is None:
         return
     found = np.empty((5, batch.size))
+    slanted = "zsd_jiang2019" in recipe.layers
     doubts = bool(recipe.layers & {"kd490_unc", "zsd_unc"})
     errors = recipe.kd490_error, recipe.zsd_error
     transparency.see_through(
@@ -232,12 +232,14 @@ def _see_through(recipe: Recipe, batch: Batch) -> None:
         recipe.floor,
         recipe.relative,
         np.array(errors),
+        slanted,
         doubts,
         found,
     )
     outside, absent = quality_flags.TRANSP_RANGE, quality_flags.TRANSP_NOVALUE
     _settle_depth("kd490", found[0], found[3], recipe.kd490_range, (outside, absent), recipe, batch)
-    _settle_depth("zsd_jiang2019", found[2], None, recipe.zsd_range, (0, 0), recipe, batch)
+    if slanted:
+        _settle_depth("zsd_jiang2019", found[2], None, recipe.zsd_range, (0, 0), recipe, batch)
     if recipe.secchi_by_water:
         _settle_depth("zsd", found[1], found[4], recipe.zsd_range, (outside, absent), recipe, batch)
 
@@ -296,7 +298,7 @@ def _compare(recipe: Recipe, batch: Batch) -> None:
     for table in recipe.templates:
         index, angle = np.empty(batch.size, np.uint8), np.empty(batch.size)
         owt.spectral_angle(batch.rrs[:7], table.spectra, index, angle)
-        batch.layers |= {table.index: index, table.distance: angle / -math.pi}
+        batch.layers |= {table.index: index, table.distance: np.divide(angle, -math.pi, out=angle)}
 
 
 _TROPHIC = (("tsi_chl", "chla", 9.81, 30.6), ("tsi_zsd", "zsd", -14.41, 60.0))

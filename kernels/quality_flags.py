@@ -45,6 +45,9 @@ BOTTOM_RISK = 1 << 30
 MISSING = 1 << 31
 """B2, B3 or B4 is nodata; only while the product is made: a finished word never has it."""
 
+SEGMENT = 4096
+"""Pixels that are gone through bit by bit while they are in the nearest cache."""
+
 OF_INPUT = (1 << 11) - 1
 """The bits that a pixel keeps which is not computed."""
 
@@ -64,13 +67,18 @@ def mark_by_code(source: NDArray[np.uint8], table: Words, words: Words) -> None:
 @kernel("void(int32[::1], uint32[::1], uint32[::1])")
 def mark_by_bits(source: NDArray[np.int32], table: Words, words: Words) -> None:
     """Set, for each bit that a pixel's flags have, the bits that `table` (32 words) holds for it."""
-    for bit in range(32):
-        meaning = table[bit]
-        if meaning == 0:
-            continue
-        for i in range(words.size):
-            has = (source[i] >> np.int32(bit)) & np.int32(1)
-            words[i] |= meaning if has else np.uint32(0)
+    for start in range(0, words.size, SEGMENT):
+        segment = slice(start, start + SEGMENT)
+        for bit in range(32):
+            if table[bit] != 0:
+                _mark_bit(source[segment], bit, table[bit], words[segment])
+
+
+@kernel()
+def _mark_bit(source: NDArray[np.int32], bit: int, meaning: int, words: Words) -> None:
+    mask = np.int32(np.uint32(1) << np.uint32(bit))
+    for i in range(words.size):
+        words[i] |= meaning if source[i] & mask else np.uint32(0)
 
 
 @kernel("void(int32[::1], int64, int64, uint32[::1])")
@@ -253,12 +261,30 @@ def mark_bottom(depth_seen: Numbers, depth: Numbers, words: Words) -> None:
 @kernel("void(uint32[::1], int64[::1])")
 def count_bits(words: Words, counts: NDArray[np.int64]) -> None:
     """Add to `counts` (32) how many pixels have each bit."""
-    for bit in range(32):
-        shift = np.uint32(bit)
-        count = 0
-        for i in range(words.size):
-            count += (words[i] >> shift) & np.uint32(1)
-        counts[bit] += count
+    for start in range(0, words.size, SEGMENT):
+        segment = words[start : start + SEGMENT]
+        used = _join_words(segment)
+        for bit in range(32):
+            if used >> np.uint32(bit) & np.uint32(1):
+                counts[bit] += _count_bit(segment, np.uint32(bit))
+
+
+@kernel()
+def _join_words(words: Words) -> int:
+    """Every bit that some word has."""
+    used = np.uint32(0)
+    for i in range(words.size):
+        used |= words[i]
+    return used
+
+
+@kernel()
+def _count_bit(words: Words, bit: int) -> int:
+    # Counts of 32 bits keep the loop as narrow as the words are.
+    count = np.uint32(0)
+    for i in range(words.size):
+        count = np.uint32(count + ((words[i] >> bit) & np.uint32(1)))
+    return np.int64(count)
 
 
 @kernel("void(uint8[:, ::1], uint16[:, ::1], uint32[::1], uint32[:, ::1])")

@@ -15,6 +15,9 @@ from thalweg.kernels.reflectance import Kind, Numbers, kind_of
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8A", "B8", "B11", "B12")
 """Rows of a batch, in the names of Sentinel-2; the first 4, 5, 7 or 8 of them are what whole-spectrum kernels take."""
 
+TESTED = 9
+"""Bands that are tested for negative and saturated values: all but the short-wave infrared."""
+
 Rows = Callable[..., Any]
 """A row kernel: ``rows(*bands, *coefficients, out)``."""
 
@@ -61,6 +64,11 @@ class Algorithm:
         object.__setattr__(self, "components", (self,))
         object.__setattr__(self, "terms", order_terms((self,)))
 
+    @property
+    def looked_at(self) -> set[str]:
+        """Bands that it takes."""
+        return set(self.bands)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
@@ -98,6 +106,11 @@ class Blend:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", order_terms(self.components))
+
+    @property
+    def looked_at(self) -> set[str]:
+        """Bands that its components and weights take."""
+        return set(self.weights.bands).union(*(component.bands for component in self.components))
 
 
 def order_terms(components: tuple[Algorithm, ...]) -> Terms:
@@ -213,6 +226,8 @@ class Recipe:
     """Single algorithms and indices asked for by name; they set no flag."""
     templates: tuple[Templates, ...] = ()
     """Tables of spectra that each pixel is compared with by angle."""
+    flagged: bool = True
+    """Whether negative and saturated spectra are looked for."""
     keep: bool = False
     """Whether values outside a range are kept."""
     floor: Numbers = field(default_factory=lambda: np.full(len(BANDS), 5e-4))
@@ -235,6 +250,27 @@ class Recipe:
     """rho of red below which they are algae."""
     bloom_limits: tuple[float, float, float] = (3.0, 12.0, 24.0)
     """Chlorophyll at which a bloom class begins, mg m-3."""
+
+    @property
+    def bands(self) -> frozenset[str]:
+        """Bands that anything of this looks at."""
+        first = TESTED if self.flagged else 0
+        for table, count in ((self.types, 8), (self.water, 4), (self.hue, 5), (self.templates or None, 7)):
+            first = first if table is None else max(first, count)
+        used = set(BANDS[:first])
+        for product in (*self.products, *self.extra):
+            algorithms = (
+                [product.algorithm] if product.domain is None else [product.algorithm, product.domain[0]]
+            )
+            for algorithm in algorithms:
+                used |= algorithm.looked_at
+        return frozenset(used | (self.floating.looked_at if self.floating else set()))
+
+    @property
+    def by_sun(self) -> bool:
+        """Whether anything depends on the height of the sun."""
+        products = (*self.products, *self.extra)
+        return self.water is not None or any(product.needs_sun for product in products)
 
     @property
     def secchi_by_water(self) -> bool:

@@ -173,11 +173,11 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
         out[1, i] = by_blues if red else second
         out[2, i] = 0.0 if red else third
         out[3, i] = by_others if red else fourth
-    _slope_gradient(spectrum, seen, out)
+    _slope_gradient(spectrum, seen, inverted, out)
 
 
 @kernel()
-def _slope_gradient(spectrum: Rrs, seen: Numbers, out: Numbers) -> None:
+def _slope_gradient(spectrum: Rrs, seen: Numbers, inverted: Numbers, out: Numbers) -> None:
     for i in range(spectrum.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
         b3, b4 = seen[BELOW + 2, i], seen[BELOW + 3, i]
@@ -187,7 +187,8 @@ def _slope_gradient(spectrum: Rrs, seen: Numbers, out: Numbers) -> None:
         b1, b3 = seen[BELOW, i], seen[BELOW + 2, i]
         over = 1.0 / b3
         t = b1 * over
-        by_t = 2.0 * 1.2 * 0.9 * exp(-0.9 * t) * over
+        # 2 - slope is 2.4 exp(-0.9 t).
+        by_t = 0.9 * (2.0 - inverted[ETA, i]) * over
         out[ETA_BY_COASTAL, i] = by_t * below_slope(b1)
         out[ETA_BY_GREEN, i] = -by_t * t * below_slope(b3)
 
@@ -216,12 +217,9 @@ def attenuation(
     exp(-10.8 a), KD the attenuation, which is NaN in all bands where it is positive in none. `inverted` comes from
     `invert`; `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
     """
+    _share(spectrum, inverted, out)
     for band in range(4):
         bbw = water[1, band]
-        log_green, log_red = _log_reference(band, False), _log_reference(band, True)
-        for i in range(zenith.size):
-            red = spectrum[3, i] >= RED_REFERENCE
-            out[SHARE + band, i] = exp(inverted[ETA, i] * (log_red if red else log_green))
         for i in range(zenith.size):
             red, u = spectrum[3, i] >= RED_REFERENCE, seen[U + band, i]
             a0, derived = (
@@ -242,6 +240,21 @@ def attenuation(
         out[KD + 1, i] = b if some else NAN
         out[KD + 2, i] = c if some else NAN
         out[KD + 3, i] = d if some else NAN
+
+
+@kernel()
+def _share(spectrum: Rrs, inverted: Numbers, out: Numbers) -> None:
+    """Rows SHARE of `attenuation`; of 560 and 665 nm one is the reference, whose share is 1."""
+    for band in range(2):
+        log_green, log_red = _log_reference(band, False), _log_reference(band, True)
+        for i in range(spectrum.shape[1]):
+            red = spectrum[3, i] >= RED_REFERENCE
+            out[SHARE + band, i] = exp(inverted[ETA, i] * (log_red if red else log_green))
+    for i in range(spectrum.shape[1]):
+        red = spectrum[3, i] >= RED_REFERENCE
+        other = exp(inverted[ETA, i] * (_LN_560_665 if red else _LN_665_560))
+        out[SHARE + 2, i] = other if red else 1.0
+        out[SHARE + 3, i] = 1.0 if red else other
 
 
 @kernel("void(float64[:, ::1], uint8[::1])")
@@ -408,7 +421,7 @@ KD490, LEE, JIANG, KD490_SIGMA, LEE_SIGMA = 0, 1, 2, 3, 4
 
 @kernel(
     "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], boolean, "
-    "float64[:, ::1])"
+    "boolean, float64[:, ::1])"
 )
 def see_through(
     rrs: Rrs,
@@ -417,17 +430,19 @@ def see_through(
     floor: Numbers,
     relative: Numbers,
     errors: Numbers,
+    slanted: bool,
     doubts: bool,
     out: Numbers,
 ) -> None:
-    """Kd at 490 nm (m-1), the Secchi depths of Lee 2015 and Jiang 2019 (m) and, if `doubts`, sigmas of the first two.
+    """Kd at 490 nm (m-1), the Secchi depths of Lee 2015 and, if `slanted`, of Jiang 2019 (m), and, if `doubts`, sigmas.
 
-    These are the five rows of `out`. Sigmas are linear, from `floor` and `relative` of each band (`uncertainty`) and
-    `errors`, the algorithms' own sigmas of kd490 and depth in units of log10.
+    These are the five rows of `out`; what is not asked for is NaN. Sigmas are those of the first two, linear, from
+    `floor` and `relative` of each band (`uncertainty`) and `errors`, the algorithms' own sigmas of kd490 and depth in
+    units of log10.
     """
     spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((3, CHUNK))
     light, slopes, sun = np.empty((16, CHUNK)), np.empty((7, CHUNK)), np.full(CHUNK, NAN)
-    band, found = np.empty(CHUNK, np.uint8), np.empty((5, CHUNK))
+    band, found = np.empty(CHUNK, np.uint8), np.full((5, CHUNK), NAN)
     for start in range(0, zenith.size, CHUNK):
         size = min(CHUNK, zenith.size - start)
         # What the chunk before left behind the last pixel does no harm.
@@ -440,7 +455,8 @@ def see_through(
         clearest_band(light[KD:], band)
         found[KD490] = light[KD + 1]
         secchi_lee(spectrum, light, band, found[LEE])
-        secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
+        if slanted:
+            secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
         if doubts:
             invert_gradient(spectrum, seen, water, inverted, slopes)
             _doubt(spectrum, seen, sun, water, inverted, slopes, light, band, floor, relative, errors, found)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from thalweg.errors import BadParameters
 
-_MMAP_THRESHOLD = -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,17 @@ def restart_with(name: str, value: str) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def return_large_blocks(large: int = 1 << 17) -> None:
+def return_large_blocks(large: int = 1 << 20) -> None:
     """Make glibc give freed arrays of `large` bytes and more back to the system at once, until it is told otherwise.
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
-    and what it keeps is a third of a unit's memory. Other C libraries are left as they are.
+    and what it keeps is a third of a unit's memory. Smaller blocks, such as rows of a batch, are kept up to 16 MB:
+    to ask for each of them anew costs more than what is computed in them. Other C libraries are left as they are.
     """
     try:
-        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, large)
+        library = ctypes.CDLL("libc.so.6")
+        library.mallopt(_MMAP_THRESHOLD, large)
+        library.mallopt(_TRIM_THRESHOLD, 1 << 24)
     except (OSError, AttributeError):
         return
 

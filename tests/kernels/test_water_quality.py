@@ -140,7 +140,7 @@ def test_light_in_the_water_equals_the_plain_one(spectrum: list[Maybe], zenith: 
     batch = batch_of([dict(zip(BANDS[:4], spectrum, strict=True))], zenith)
     out = np.empty((5, 1))
     transparency.see_through(
-        batch.rrs, batch.zenith, WATER, np.zeros(11), np.zeros(11), np.zeros(2), False, out
+        batch.rrs, batch.zenith, WATER, np.zeros(11), np.zeros(11), np.zeros(2), True, False, out
     )
     expected = naive_transparency.qaa(spectrum, numbers.QAA_AW, numbers.QAA_BBW, zenith)
     if expected is None:
