@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from tests.campaign.batches import a_batch, unit_named
+from tests.clusters import state_of
 from tests.season import Season
 from tests.test_processing import FORBIDDEN, MODULES
+from tests.waiting import await_that
 from tests.winter import rasters
 from thalweg.campaign.batch import (
     Batch,
@@ -274,9 +276,7 @@ def test_the_making_process_ends_with_its_supervisor(tmp_path: Path) -> None:
         assert process.poll() is None
     process.kill()
     process.wait()
-    for child in children:
-        while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
-            pass
+    await_that(lambda: not any(state_of(child).strip("Z") for child in children), 60)
 
 
 def children_of(parent: int) -> list[int]:

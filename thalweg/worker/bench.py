@@ -44,8 +44,8 @@ def bench_for(batch: Batch) -> Bench:
 
 def main() -> None:
     """The long-lived process: reads tasks from the input stream, a line each, and answers on the handle it is given."""
-    manifest, answers = sys.argv[1:]
-    _die_with_parent()
+    manifest, answers, supervisor = sys.argv[1:]
+    _die_with(int(supervisor))
     # A debugger's or operator's interrupt is the supervisor's to deal with.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
@@ -66,11 +66,11 @@ def _answers(bench: Bench, granule: BatchGranule, units: list[int]) -> Iterator[
     yield END_OF_TASK
 
 
-def _die_with_parent() -> None:
+def _die_with(supervisor: int) -> None:
     """Have the kernel end this process with the supervisor: nobody would take its answers."""
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    # It may have gone while this interpreter started.
+    if os.getppid() != supervisor:
         raise SystemExit("the supervisor is gone")
 
 

@@ -81,7 +81,8 @@ class MakingProcess:
         # Its output goes to a file, not through a pipe: nothing is lost when it dies, and nobody has to keep reading.
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         theirs, tasks = os.pipe()
-        command = [sys.executable, "-P", "-m", "thalweg.worker.bench", str(manifest), str(ours)]
+        arguments = [str(manifest), str(ours), str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "thalweg.worker.bench", *arguments]
         self._process = subprocess.Popen(
             command, stdin=theirs, stdout=self._words, stderr=self._words, pass_fds=[ours]
         )
