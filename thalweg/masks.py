@@ -122,6 +122,7 @@ CLM = {
     "thin_cloud": _bits(16),
     "cloud_shadow": _bits(32, 64),
     "high_cloud": _bits(128),
+    # Marked, and neither cloud, shadow nor cirrus: the margin around clouds, and haze.
     "adjacent": _values(*(code for code in range(1, 256) if not code & 0b1110_0010)),
 }
 """Cloud mask of MUSCATE products (``CLM_R2``, ``CLM_XS``)."""

@@ -38,9 +38,10 @@ def server() -> Iterator[str]:
         raise RuntimeError(
             "PostgreSQL is not installed, and only root can install it (apt-get install postgresql)"
         )
-    # A socket's path is limited to 107 bytes: pytest's own folders are too deep.
-    home = Path(tempfile.mkdtemp(prefix="pg-"))
     user = _USER if os.geteuid() == 0 else None
+    # A socket's path is limited to 107 bytes, so that pytest's own folders are too deep; and root's temporary folder
+    # may be closed to the user that the server runs as.
+    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if user else None))
     if user:
         shutil.chown(home, user)
     data = home / "data"

@@ -20,6 +20,8 @@ from tests.season import Season
 from tests.winter import rasters
 from thalweg.campaign import disk
 from thalweg.campaign.disk import Room
+from thalweg.campaign.lease import WaitingBatch
+from thalweg.campaign.ledger import Ledger
 from thalweg.catalogue import NAME, Catalogue
 from thalweg.cli.main import main
 from thalweg.errors import CAMPAIGN_INCOMPLETE
@@ -90,6 +92,21 @@ def test_a_full_destination_pauses_and_goes_on(tmp_path: Path, monkeypatch: pyte
     assert account_of(folder) == {"done": 20}
     with folder.ledger() as ledger:
         assert ledger.control().mode == "running"
+
+
+def test_a_campaign_that_is_cancelled_while_batches_are_leased_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, found = simulated_campaign(tmp_path), Ledger.next_batches
+
+    def next_batches(ledger: Ledger, limit: int) -> list[WaitingBatch]:
+        waiting = found(ledger, limit)
+        ledger.steer("cancelled", "enough")
+        return waiting
+
+    monkeypatch.setattr(Ledger, "next_batches", next_batches)
+    assert run(folder.path, "--simulate", str(stand_in(tmp_path, "usual: {}\n"))) == 0
+    assert account_of(folder) == {"skipped": 20, "cancelled": 20}
 
 
 def test_a_cancelled_campaign_ends_its_jobs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.campaign.conftest import LIMITS, OpenLedger
 from tests.campaign.plans import a_plan, receipt, receipts
 from thalweg.campaign.database import SqliteDatabase
-from thalweg.campaign.lease import Lease
+from thalweg.campaign.lease import Lease, OutOfDate
 from thalweg.campaign.ledger import Ledger, open_ledger
 from thalweg.campaign.ledger_tables import MIGRATIONS, note, noted
 from thalweg.errors import BadInput, UsageError
@@ -42,7 +42,7 @@ def test_a_lease_makes_units_run_once(ledger: Ledger) -> None:
     batch = ledger.next_batches(1)[0]
     first = ledger.lease(batch)
     assert ledger.states().states["running"] == 6
-    with pytest.raises(UsageError, match="out of date"):
+    with pytest.raises(OutOfDate):
         ledger.lease(batch)
     second = ledger.lease(ledger.next_batches(1)[0])
     assert second.token > first.token
@@ -251,7 +251,7 @@ def test_two_controllers_cannot_lease_the_same_units(new_ledger: OpenLedger) -> 
         one.load_plan(a_plan())
         (batch, *_), (same, *_) = one.next_batches(5), other.next_batches(5)
         lease = one.lease(batch)
-        with pytest.raises(UsageError, match="out of date"):
+        with pytest.raises(OutOfDate):
             other.lease(same)
         assert other.lease(other.next_batches(5)[0]).token > lease.token
         assert one.states().states["running"] == 12

@@ -21,7 +21,7 @@ from thalweg.campaign.disk import CAUSE as DISK
 from thalweg.campaign.disk import watch_disk
 from thalweg.campaign.dispatch import Dispatcher, Element, Request
 from thalweg.campaign.folder import CampaignFolder, PlanFacts
-from thalweg.campaign.lease import Lease, Standing, Submission
+from thalweg.campaign.lease import Lease, OutOfDate, Standing, Submission
 from thalweg.campaign.ledger import Ledger
 from thalweg.campaign.mailbox import Mailbox
 from thalweg.campaign.manifest import write_manifest
@@ -179,12 +179,17 @@ class Controller:
         free -= len(self._ledger.open_batches())
         if free < 1:
             return
-        leases = [self._ledger.lease(batch, self._manner.lease) for batch in self._ledger.next_batches(free)]
-        manifests = [self._manifest(lease) for lease in leases]
+        manifests = [self._manifest(lease) for lease in self._leases(free)]
         largest = min(self._dispatcher.largest, self._site.max_array)
         for resources, group in groupby(sorted(manifests, key=_by_resources), key=lambda each: each[1]):
             for part in _parts(group, largest):
                 self._send([lease.batch for lease, _, _ in part], [path for _, _, path in part], resources)
+
+    def _leases(self, limit: int) -> Iterator[Lease]:
+        """Leases of waiting batches; one that another command has changed meanwhile is left to the next round."""
+        for batch in self._ledger.next_batches(limit):
+            with suppress(OutOfDate):
+                yield self._ledger.lease(batch, self._manner.lease)
 
     def _manifest(self, lease: Lease) -> tuple[Lease, Resources, Path]:
         path = write_manifest(self._folder, self._facts, self._site, lease, self._manner.simulate)

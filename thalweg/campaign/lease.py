@@ -35,6 +35,10 @@ class WaitingUnit:
     """Tile, without the T."""
 
 
+class OutOfDate(Exception):
+    """What was read in the ledger has been changed by another command since."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingBatch:
     """Units that one job should run, not leased yet: one tile, dates in order, all chains of a date together."""

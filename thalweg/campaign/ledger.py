@@ -23,6 +23,7 @@ from thalweg.campaign.lease import (
     Control,
     Lease,
     Mode,
+    OutOfDate,
     Standing,
     State,
     Submission,
@@ -138,15 +139,13 @@ class Ledger:
     ) -> Lease:
         """Lease a batch: its units run, under a new batch id and fencing token.
 
-        Raises UsageError where one of them is not pending any more.
+        Raises OutOfDate where one of them is not pending any more: an operator's command may have come in between.
         """
         at = _unix(now)
         with self.database.writing():
             units = list(units_among(self.database, "number", (unit.number for unit in batch.units)))
             if len(units) < len(batch.units) or any(unit.state != PENDING for unit in units):
-                raise UsageError(
-                    f"a batch of tile {batch.tile} is out of date: one of its units is not pending"
-                )
+                raise OutOfDate(f"a batch of tile {batch.tile}: one of its units is not pending any more")
             token = self._next_token()
             self._claim(units, token)
             if batch.part is not None:
