@@ -76,6 +76,12 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Season:
 
 
 @pytest.fixture(scope="session")
+def full_season(tmp_path_factory: pytest.TempPathFactory) -> Season:
+    """The same granules through the chains of snow, water and quality."""
+    return make_season(tmp_path_factory.mktemp("full-season"), ("snow", "water", "quality"))
+
+
+@pytest.fixture(scope="session")
 def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a real Slurm of four nodes; skipped where the tests do not run as root."""
     yield from started("slurm", tmp_path_factory.mktemp("slurm"))

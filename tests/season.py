@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,11 +14,12 @@ import rasterio
 
 import thalweg
 from tests.campaign.batches import unit_named
+from tests.summer import half_a_lake, write_lake_statics
 from tests.winter import rasters
 from thalweg.campaign.batch import Batch, BatchChain, BatchGranule, BatchStatics, BatchUnit, Resources
-from thalweg.demo.muscate import write_product, write_statics
-from thalweg.demo.scene import place, view
-from thalweg.demo.series import SEED, TILE, VISITS
+from thalweg.demo.muscate import ALL_BANDS, write_product
+from thalweg.demo.scene import view
+from thalweg.demo.series import TILE, VISITS
 from thalweg.parameter_files import gather
 from thalweg.preparation import write_digest
 from thalweg.registry import find_chain
@@ -41,6 +43,22 @@ class Season:
     """Unit to state, or class of its failure."""
     rasters: dict[str, bytes]
     """Every raster, by its path under the destination."""
+
+    @property
+    def account(self) -> dict[str, int]:
+        """How many units a campaign has in which state, and of which class those are that failed or were skipped."""
+        found = Counter(self._ending(granule, chain) for granule, chain in self.units)
+        ended = {state: found.pop(state) for state in ("done", "no-data") if state in found}
+        skipped = found["missing-input"]
+        failed = found.total() - skipped
+        return {**ended, **({"skipped": skipped} if skipped else {}), "failed": failed, **+found}
+
+    def _ending(self, granule: str, chain: str) -> str:
+        """State or class of failure; a campaign leaves out what was to read a product that could not be made."""
+        water = self.states.get(self.units.get((granule, "water"), ""), "done")
+        if chain == "quality" and water not in ("done", "no-data"):
+            return "missing-input"
+        return self.states[self.units[granule, chain]]
 
     def batch(self, destination: Path, granules: Sequence[Path] | None = None, **changes: Any) -> Batch:
         """The whole season, or some granules of it, as one batch."""
@@ -70,9 +88,8 @@ class Season:
 
 def make_season(folder: Path, chains: tuple[str, ...] = ("snow",)) -> Season:
     """Write the granules and run the chains on them, plainly."""
-    where = place(TILE, SIZE, SEED)
-    static = folder / "static"
-    write_statics(where, static)
+    where, static = half_a_lake(SIZE), folder / "static"
+    write_lake_statics(where, static)
     for path in static.rglob("*.tif"):
         write_digest(path)
     days = [VISITS[1].sensed + timedelta(days=5 * number) for number in range(GRANULES)]
@@ -92,13 +109,13 @@ def make_season(folder: Path, chains: tuple[str, ...] = ("snow",)) -> Season:
 
 
 def _granule(where: Any, day: datetime, folder: Path) -> Path:
-    return write_product(view(where, day, VISITS[1].weather), folder).path
+    return write_product(view(where, day, VISITS[1].weather), folder, ALL_BANDS).path
 
 
 def _cut(granule: Path) -> None:
-    """Cut one band in half."""
-    band = next(granule.glob("*FRE_B3.tif"))
-    band.write_bytes(band.read_bytes()[: band.stat().st_size // 2])
+    """Cut a band in half, with and without correction of slopes."""
+    for band in granule.glob("*RE_B3.tif"):
+        band.write_bytes(band.read_bytes()[: band.stat().st_size // 2])
 
 
 def _cover(granule: Path) -> None:

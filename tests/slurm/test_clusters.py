@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.folders import account_of, made_once, season_campaign
-from tests.campaign.test_controller import ACCOUNT, run
+from tests.campaign.test_controller import run
 from tests.season import Season
 from tests.winter import rasters
 from thalweg.campaign.folder import CampaignFolder
@@ -26,11 +26,11 @@ def accounted(folder: CampaignFolder) -> list[tuple[str, float, float, float]]:
         ]
 
 
-def test_slurm_arrays(season: Season, tmp_path: Path, on_slurm: dict[str, str]) -> None:
-    folder = season_campaign(season, tmp_path)
+def test_slurm_arrays(full_season: Season, tmp_path: Path, on_slurm: dict[str, str]) -> None:
+    folder = season_campaign(full_season, tmp_path)
     assert run(folder.path, "--on", "slurm", "--interval", "1") == 0
-    assert account_of(folder) == ACCOUNT
-    assert rasters(tmp_path / "to") == season.rasters
+    assert account_of(folder) == full_season.account
+    assert rasters(tmp_path / "to") == full_season.rasters
     assert made_once(folder)
     accounts = accounted(folder)
     assert len(accounts) == 3
@@ -40,9 +40,9 @@ def test_slurm_arrays(season: Season, tmp_path: Path, on_slurm: dict[str, str]) 
 
 @pytest.mark.parametrize("engine", ["drmaa", "drmaa-single"])
 def test_grid_engine(
-    season: Season, tmp_path: Path, grid_engine_cluster: dict[str, str], engine: str
+    full_season: Season, tmp_path: Path, grid_engine_cluster: dict[str, str], engine: str
 ) -> None:
-    folder = season_campaign(season, tmp_path)
+    folder = season_campaign(full_season, tmp_path)
     # The command starts itself anew with the room that Grid Engine's library needs.
     environment = os.environ | grid_engine_cluster
     words = ["campaign", "run", str(folder.path), "--on", engine, "--interval", "1"]
@@ -51,20 +51,22 @@ def test_grid_engine(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert account_of(folder) == ACCOUNT
-    assert rasters(tmp_path / "to") == season.rasters
+    assert account_of(folder) == full_season.account
+    assert rasters(tmp_path / "to") == full_season.rasters
     assert made_once(folder)
     assert len(accounted(folder)) == 3
 
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])
-def test_snakemake_jobs(season: Season, tmp_path: Path, request: pytest.FixtureRequest, profile: str) -> None:
+def test_snakemake_jobs(
+    full_season: Season, tmp_path: Path, request: pytest.FixtureRequest, profile: str
+) -> None:
     if profile == "slurm":
         request.getfixturevalue("on_slurm")
-    folder = season_campaign(season, tmp_path)
+    folder = season_campaign(full_season, tmp_path)
     assert run(folder.path, "--on", f"jobs:{profile}", "--interval", "1") == 0
-    assert account_of(folder) == ACCOUNT
-    assert rasters(tmp_path / "to") == season.rasters
+    assert account_of(folder) == full_season.account
+    assert rasters(tmp_path / "to") == full_season.rasters
     assert made_once(folder)
 
 
@@ -79,6 +81,6 @@ def test_the_workflow_runs_every_stage_and_goes_on_where_it_stopped(season: Seas
     with folder.ledger() as ledger:
         ledger.steer("running")
     assert run(*words) == 0
-    assert account_of(folder) == ACCOUNT
+    assert account_of(folder) == season.account
     assert rasters(tmp_path / "to") == season.rasters
     assert (folder.path / "stages" / "account.json").stat().st_size > 100
