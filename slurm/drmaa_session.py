@@ -54,7 +54,7 @@ class Drmaa:
 
         Raises MissingInput where there is no library, with what to do.
         """
-        self._drmaa = _load()
+        self._drmaa = load_library()
         self._folder, self._options, self._bulk = folder, options, bulk
         self.largest = options.largest if bulk else 1
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="drmaa")
@@ -205,7 +205,11 @@ class Drmaa:
             raise ServiceUnavailable(f"DRMAA: {' '.join(str(problem).split())}") from problem
 
 
-def _load() -> Any:
+def load_library() -> Any:
+    """The Python package that speaks with the scheduler's libdrmaa.
+
+    Raises MissingInput where there is none, NoRoomForLibrary where this process was started without room for it.
+    """
     try:
         import drmaa
     except ImportError as problem:

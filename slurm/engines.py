@@ -37,10 +37,13 @@ def open_dispatcher(
         from thalweg.slurm.sbatch import Slurm
 
         return Slurm(folder, options)
+    from thalweg.slurm.drmaa_session import Drmaa, load_library
+
     if name == "jobs":
         from thalweg.slurm.shards import Shards
 
+        if detail == "drmaa":
+            # Snakemake inherits what the library needs, and a library that is missing is told before any job.
+            load_library()
         return Shards(folder, detail)
-    from thalweg.slurm.drmaa_session import Drmaa
-
     return Drmaa(folder, options, bulk=name == "drmaa")

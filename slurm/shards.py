@@ -25,6 +25,10 @@ PROFILES = ("local", "slurm", "drmaa")
 OVERHEAD_MB = 250
 """Memory that Snakemake takes inside of every job, MB."""
 
+LOG = "snakemake.log"
+"""What a workflow run says, in the folder of its shard."""
+
+_MOST_WORDS = 300
 _PDEATHSIG = 1
 
 
@@ -37,10 +41,21 @@ class _Run:
     process: subprocess.Popen[bytes]
 
     def element(self, manifest: Path, is_over: bool) -> Element:
-        """How a batch stands: it is done, its run goes on, or its run has ended without it."""
+        """How a batch stands: it is done, its run goes on, or its run has ended without it.
+
+        A job that never began is charged, later and later: where Snakemake itself fails, the next run would, too.
+        """
         if (self.folder / f"{manifest.stem}.done").exists():
             return Element("ended")
-        return Element("ended", "node-lost", "its Snakemake job failed") if is_over else Element("running")
+        if not is_over:
+            return Element("running")
+        kind = "node-lost" if _log_of(manifest).exists() else "service"
+        return Element("ended", kind, f"its Snakemake job failed: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = (self.folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1][:_MOST_WORDS] if said else f"{LOG} is empty"
 
 
 class Shards:
@@ -63,7 +78,7 @@ class Shards:
         shard = self._folder / "shards" / request.name
         shard.mkdir(parents=True, exist_ok=True)
         (shard / "shard.json").write_text(json.dumps(_shard(request), indent=2), encoding="utf-8")
-        with (shard / "snakemake.log").open("ab") as log:
+        with (shard / LOG).open("ab") as log:
             process = subprocess.Popen(
                 self._command(shard),
                 stdin=subprocess.DEVNULL,
@@ -121,6 +136,11 @@ def _shard(request: Request) -> dict[str, object]:
         "memory_mb": resources.memory_mb + OVERHEAD_MB,
         "minutes": -(-resources.seconds // 60),
     }
+
+
+def _log_of(manifest: Path) -> Path:
+    """Where the job of a batch writes, which it does first of all."""
+    return manifest.parent.parent / "logs" / f"{manifest.stem}.log"
 
 
 def _end_with_parent() -> None:

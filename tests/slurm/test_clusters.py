@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.folders import account_of, made_once, season_campaign
+from tests.campaign.folders import account_of, made_once, season_campaign, simulated_campaign
 from tests.campaign.test_controller import run
 from tests.season import Season
+from tests.waiting import await_that
 from tests.winter import rasters
+from thalweg.campaign.batch import read_batch
+from thalweg.campaign.dispatch import Request
 from thalweg.campaign.folder import CampaignFolder
+from thalweg.campaign.manifest import write_manifest
+from thalweg.slurm.shards import Shards
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +43,7 @@ def test_slurm_arrays(full_season: Season, tmp_path: Path, on_slurm: dict[str, s
     assert len(list(folder.logs.glob("b*.log"))) == 3
 
 
-@pytest.mark.parametrize("engine", ["drmaa", "drmaa-single"])
+@pytest.mark.parametrize("engine", ["drmaa", "drmaa-single", "jobs:drmaa"])
 def test_grid_engine(
     full_season: Season, tmp_path: Path, grid_engine_cluster: dict[str, str], engine: str
 ) -> None:
@@ -68,6 +73,22 @@ def test_snakemake_jobs(
     assert account_of(folder) == full_season.account
     assert rasters(tmp_path / "to") == full_season.rasters
     assert made_once(folder)
+
+
+def test_jobs_that_never_begin_are_not_tried_for_ever(tmp_path: Path) -> None:
+    folder = simulated_campaign(tmp_path, tiles=1, dates=2)
+    profile = tmp_path / "broken"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("executor: no-such-executor\n")
+    with folder.ledger() as ledger:
+        lease = ledger.lease(ledger.next_batches(1)[0])
+    manifest = write_manifest(folder, folder.read_facts(), folder.site(), lease, None)
+    shards = Shards(folder.path, str(profile))
+    id = shards.submit(Request("alps-1", (manifest,), read_batch(manifest).resources))
+    await_that(lambda: shards.poll({id: 1})[id][0].place == "ended", 60)
+    (element,) = shards.poll({id: 1})[id]
+    assert element.kind == "service"
+    assert "no-such-executor" in element.evidence
 
 
 def test_the_workflow_runs_every_stage_and_goes_on_where_it_stopped(season: Season, tmp_path: Path) -> None:
