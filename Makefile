@@ -59,6 +59,8 @@ requirements: ## pin the requirements again (needs uv)
 	$(PIN) pyproject.toml requirements/run.in --output-file requirements/run.txt
 	$(PIN) pyproject.toml requirements/run.in requirements/test.in --constraint requirements/run.txt \
 		--output-file requirements/test.txt
+	$(PIN) pyproject.toml --extra campaign --extra science requirements/run.in requirements/site.in \
+		--constraint requirements/test.txt --output-file requirements/site.txt
 
 clean: ## remove whatever was made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -57,7 +57,7 @@ def test_other_paths_are_not_taken_for_one(line: str) -> None:
 
 def test_requirements_are_pinned_with_hashes_and_name_no_host() -> None:
     files = sorted((ROOT / "requirements").glob("*.txt"))
-    assert [path.stem for path in files] == ["run", "test"]
+    assert [path.stem for path in files] == ["run", "site", "test"]
     for path in files:
         text = path.read_text("utf-8")
         assert "://" not in text
@@ -69,9 +69,9 @@ def test_requirements_are_pinned_with_hashes_and_name_no_host() -> None:
             assert "--hash=sha256:" in entry, entry.splitlines()[0]
 
 
-def test_test_requirements_hold_the_run_requirements() -> None:
-    run, test = (set(pins(ROOT / "requirements" / name)) for name in ("run.txt", "test.txt"))
-    assert run <= test
+def test_what_runs_is_what_was_tested() -> None:
+    run, site, test = (set(pins(ROOT / "requirements" / f"{name}.txt")) for name in ("run", "site", "test"))
+    assert run <= site <= test
 
 
 def pins(path: Path) -> list[str]:
