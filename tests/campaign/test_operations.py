@@ -101,6 +101,7 @@ def test_status_tells_how_it_stands(ran: Ran, capsys: pytest.CaptureFixture[str]
     assert main(["campaign", "status", str(ran.folder.path)]) == 0
     out = capsys.readouterr().out
     assert "snow" in out and "bad-input" in out
+    assert "ended\n" in out and "units an hour" not in out
 
 
 def test_account_explains_what_is_missing(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +117,9 @@ def test_account_explains_what_is_missing(ran: Ran, capsys: pytest.CaptureFixtur
     assert len(account["units"]) == found["failed"]
     assert all(unit["message"] and unit["advice"] for unit in account["units"])
     assert main(["campaign", "account", str(ran.folder.path), "--list"]) == 42
-    assert f"{UNITS} planned = " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{UNITS} planned = " in out
+    assert str(ran.folder.path.parent) not in out, "the folders are no news, and hide what is wrong"
 
 
 def test_an_account_without_gaps_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

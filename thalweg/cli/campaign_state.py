@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ACCOUNT: tuple[State, ...] = ("done", "no-data", "skipped", "failed", "running", "pending")
 _GROUPINGS = ("class", "tile", "day", "chain")
+_BRIEFLY = 160
+"""Characters of a message in a table."""
 _STATES: tuple[State, ...] = ("pending", "running", "done", "no-data", "skipped", "failed")
 
 
@@ -113,14 +116,19 @@ def _print_account(standing: Standing, units: list[MissingUnit], groups: list[Mi
                 each.state,
                 each.kind,
                 str(each.attempts),
-                each.message[:100],
+                _briefly(each.message),
             )
             for each in units
         ]
         print_table("", header, rows)
     elif groups:
-        rows = [(group.key, group.state, str(group.units), group.message[:100]) for group in groups]
+        rows = [(group.key, group.state, str(group.units), _briefly(group.message)) for group in groups]
         print_table("", (by, "state", "units", "such as"), rows)
+
+
+def _briefly(message: str) -> str:
+    """The beginning of a message, folders left out: what is wrong comes after them, and `log` has it all."""
+    return re.sub(r"(?<![\w.])(/[^\s/:'\"]+)+/(?=[^\s/:])", "", message)[:_BRIEFLY]
 
 
 def log(arguments: argparse.Namespace) -> int:
@@ -224,10 +232,11 @@ def _rows(found: Status) -> list[tuple[str, ...]]:
 
 def _lines(found: Status) -> list[str]:
     control, classes = found.control, found.standing.classes
-    lines = [f"{control.mode}{f' ({control.cause}: {control.why})' if control.why else ''}"]
+    mode = "ended" if found.is_complete and control.mode == "running" else control.mode
+    lines = [f"{mode}{f' ({control.cause}: {control.why})' if control.why else ''}"]
     if classes:
         lines.append("classes: " + ", ".join(f"{units} {kind}" for kind, units in classes.items()))
-    if found.units_per_hour:
+    if found.units_per_hour and not found.is_complete:
         left = f", {found.hours_left:.1f} hours left" if found.hours_left else ""
         lines.append(f"{found.open_batches} batches at work, {found.units_per_hour:.0f} units an hour{left}")
     return lines
