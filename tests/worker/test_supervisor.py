@@ -218,6 +218,18 @@ def test_a_simulation_has_receipts_and_items_of_its_own(tmp_path: Path) -> None:
     assert kinds(tmp_path, "b0002") == kinds(tmp_path), "the same draw gives the same endings"
 
 
+def test_a_chain_of_a_file_is_rehearsed_in_one_collection(tmp_path: Path) -> None:
+    batch = simulated(tmp_path, "usual: {}\n", units=3)
+    file = "/home/lab/tur.py:turbidity"
+    chains = (replace(batch.chains[0], name=file),)
+    granules = tuple(
+        replace(each, units=tuple(replace(unit, chain=file) for unit in each.units))
+        for each in batch.granules
+    )
+    assert work(tmp_path, replace(batch, chains=chains, granules=granules)) == 0
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["simulated-tur.py-turbidity"]
+
+
 def test_memory_that_a_bigger_job_has_is_enough(tmp_path: Path) -> None:
     text = "usual: {memory_mb: {median: 1000, spread: 0.3}}\n"
     batch = simulated(tmp_path, text)

@@ -171,8 +171,9 @@ class Simulator:
 
     def _target(self, granule: BatchGranule, unit: BatchUnit) -> Path:
         sensed = _sensed(granule.path)
-        name = f"{unit.chain}_{granule.tile}_{sensed:%Y%m%d}_{short(unit.id)}"
-        place = f"{COLLECTION}{unit.chain}/{granule.tile}/{sensed:%Y}/{sensed:%m}/{name}"
+        label = _label(unit.chain)
+        name = f"{label}_{granule.tile}_{sensed:%Y%m%d}_{short(unit.id)}"
+        place = f"{COLLECTION}{label}/{granule.tile}/{sensed:%Y}/{sensed:%m}/{name}"
         return Path(self._batch.destination) / place
 
     def _published(self, granule: BatchGranule, unit: BatchUnit, product: Path) -> bool:
@@ -212,6 +213,11 @@ class Simulator:
         )
 
 
+def _label(chain: str) -> str:
+    """A chain's name as part of a path: that of a chain in a file is a path itself."""
+    return re.sub(r"[^\w.-]+", "-", chain.rpartition("/")[2])
+
+
 @lru_cache(maxsize=16)
 def _sensed(path: str) -> datetime:
     """Day of sensing as the granule's name tells it, else some day."""
@@ -234,7 +240,7 @@ def _item(product: Path, granule: BatchGranule, unit: BatchUnit, version: str) -
         "stac_version": VERSION,
         "stac_extensions": [],
         "id": product.name,
-        "collection": f"{COLLECTION}{unit.chain}",
+        "collection": f"{COLLECTION}{_label(unit.chain)}",
         "geometry": {"type": "Point", "coordinates": [0, 0]},
         "bbox": [0, 0, 0, 0],
         "properties": {
