@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.jit import kernel
 
-BATCH = 8192
+BATCH = 16384
 """Pixels of a batch: the calls of a batch cost little, and its hottest rows stay in the second-level cache."""
 
 

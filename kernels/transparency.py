@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
-from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
+from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 from thalweg.kernels.uncertainty import add_variance, linear_sigma
 
 # Rows of what `look_below`, `invert`, `invert_gradient` and `attenuation` write; the first of four where it is by band.
@@ -447,13 +447,13 @@ def see_through(
         size = min(CHUNK, zenith.size - start)
         # What the chunk before left behind the last pixel does no harm.
         for row in range(4):
-            spectrum[row, :size] = rrs[row, start : start + size]
-        sun[:size] = zenith[start : start + size]
+            copy(rrs[row, start : start + size], spectrum[row])
+        copy(zenith[start : start + size], sun)
         look_below(spectrum, seen)
         invert(spectrum, seen, water, inverted)
         attenuation(spectrum, seen, sun, water, inverted, light)
         clearest_band(light[KD:], band)
-        found[KD490] = light[KD + 1]
+        copy(light[KD + 1], found[KD490])
         secchi_lee(spectrum, light, band, found[LEE])
         if slanted:
             secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
@@ -461,7 +461,7 @@ def see_through(
             invert_gradient(spectrum, seen, water, inverted, slopes)
             _doubt(spectrum, seen, sun, water, inverted, slopes, light, band, floor, relative, errors, found)
         for row in range(5):
-            out[row, start : start + size] = found[row, :size]
+            copy(found[row, :size], out[row, start : start + size])
 
 
 @kernel()

@@ -222,13 +222,13 @@ def test_water_types() -> None:
 def test_spectral_angles(id: str, number: int) -> None:
     entry, table = entry_of(id), public_menu().recipe.templates[number]
     batch = batch_for(entry)
-    index, angle = np.empty(batch.size, np.uint8), np.empty(batch.size)
-    owt.spectral_angle(batch.rrs[:7], table.spectra, index, angle)
+    index, distance = np.empty(batch.size, np.uint8), np.empty(batch.size)
+    owt.spectral_angle(batch.rrs[:7], table.spectra, index, distance)
     for i, case in enumerate(entry["cases"]):
         expected = case["expected"]
         assert index[i] == expected["index"]
-        assert is_close(angle[i], expected["angle_rad"], 1e-9)
-        assert is_close(-angle[i] / math.pi, expected["dist"], 1e-9)
+        assert is_close(-math.pi * distance[i], expected["angle_rad"], 1e-9)
+        assert is_close(distance[i], expected["dist"], 1e-9)
 
 
 def uncertainty_entries() -> list[Any]:
