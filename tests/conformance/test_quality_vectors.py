@@ -162,11 +162,11 @@ def test_light_in_the_water() -> None:
     entry = entry_of("qaa_v6_s2")
     batch = batch_for(entry)
     size = batch.size
-    seen, inverted, light = np.empty((8, size)), np.empty((3, size)), np.empty((16, size))
+    seen, inverted, light = np.empty((8, size)), np.empty((4, size)), np.empty((16, size))
     transparency.look_below(batch.rrs, seen)
     transparency.invert(batch.rrs, seen, WATER, inverted)
     transparency.attenuation(batch.rrs, seen, batch.zenith, WATER, inverted, light)
-    band, lee, jiang = np.empty(size, np.uint8), np.empty(size), np.empty(size)
+    band, lee, jiang = np.empty(size, np.int64), np.empty(size), np.empty(size)
     transparency.clearest_band(light[transparency.KD :], band)
     transparency.secchi_lee(batch.rrs, light, band, lee)
     transparency.secchi_jiang(batch.rrs, seen, light, band, batch.zenith, jiang)
