@@ -15,7 +15,7 @@ from thalweg.chains.quality_numbers import FRESNEL
 from thalweg.chains.quality_parameters import Quality
 from thalweg.chains.quality_recipe import Instrument, Menu
 from thalweg.errors import BadInput
-from thalweg.kernels import deglint, packing, pixels
+from thalweg.kernels import colour, deglint, packing, pixels
 from thalweg.kernels import quality as fused
 from thalweg.kernels import quality_flags as flags
 from thalweg.kernels.recipe import BANDS
@@ -136,9 +136,7 @@ def _hues_outside(plan: Plan, found: Mapping[str, NDArray[Any]]) -> int:
     table = plan.menu.recipe.hue
     if table is None or "hue" not in found:
         return 0
-    alpha = found["alpha"]
-    outside = (alpha < table.domain[0]) | (alpha > table.domain[1])
-    return int(np.count_nonzero(outside & ~np.isnan(found["hue"])))
+    return int(colour.count_outside(found["alpha"], found["hue"], *table.domain))
 
 
 def _blank(stored: Stored, shape: tuple[int, int]) -> NDArray[Any]:
