@@ -114,19 +114,9 @@ def apply(scene: Scene, parameters: Quality) -> Strip:
     totals = {
         "bits": counts,
         "pixels": np.array(numbers, np.int64),
-        "valid": np.array(
-            [_count_valid(made.layers[name], plan, name) for name in plan.menu.stored], np.int64
-        ),
+        "valid": np.array([made.valid[name] for name in plan.menu.stored], np.int64),
     }
     return Strip(made.layers, totals)
-
-
-def _count_valid(values: Any, plan: Plan, name: str) -> int:
-    nodata = plan.menu.stored[name].layer.nodata
-    if nodata is None:
-        return int(values.size)
-    missing = np.isnan(values) if math.isnan(nodata) else values == nodata
-    return int(values.size - np.count_nonzero(missing))
 
 
 def conclude(tile: Tileful, parameters: Quality) -> Conclusion:

@@ -15,7 +15,7 @@ from thalweg.chains.quality_numbers import FRESNEL
 from thalweg.chains.quality_parameters import Quality
 from thalweg.chains.quality_recipe import Instrument, Menu
 from thalweg.errors import BadInput
-from thalweg.kernels import deglint, packing, pixels
+from thalweg.kernels import colour, deglint, packing, pixels
 from thalweg.kernels import quality as fused
 from thalweg.kernels import quality_flags as flags
 from thalweg.kernels.recipe import BANDS
@@ -49,8 +49,8 @@ _NONE = -(2**40)
 Reader = Callable[["NDArray[np.int32]", "NDArray[np.float64]"], None]
 """Fills numbers with the decoded pixels of an index."""
 
-Writer = Callable[["NDArray[Any]", "NDArray[np.int32]"], None]
-"""Stores values at the pixels of an index."""
+Writer = Callable[["NDArray[Any]", "NDArray[np.int32]"], int]
+"""Stores values at the pixels of an index, and says how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Made:
 
     layers: Mapping[str, NDArray[Any]]
     """Layer to stored numbers."""
+    valid: Mapping[str, int]
+    """Layer of the menu to the pixels that have a value."""
     computed: int
     """Pixels that were computed."""
     hues_outside: int
@@ -92,19 +94,19 @@ def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
     words = mark_pixels(scene, plan, parameters)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
     writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
-    computed = outside = low = 0
+    valid, computed, outside, low = dict.fromkeys(writers, 0), 0, 0, 0
     for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
         pixels.scatter_words(batch.words, index, words.reshape(-1))
         for name, write in writers.items():
-            write(found[name], index)
+            valid[name] += write(found[name], index)
         computed += index.size
         outside += _hues_outside(plan, found)
         low += int(np.count_nonzero(~(batch.zenith <= GREATEST_ZENITH)))
     finished = np.empty_like(words)
     masked = plan.masked | flags.MISSING
     pixels.finish_words(words.reshape(-1), masked, flags.OF_INPUT, finished.reshape(-1))
-    return Made({**out, "quality_flags": finished}, computed, outside, low)
+    return Made({**out, "quality_flags": finished}, valid, computed, outside, low)
 
 
 def make_public(scene: Scene, plan: Plan) -> Made:
@@ -113,14 +115,14 @@ def make_public(scene: Scene, plan: Plan) -> Made:
     words = np.zeros(scene.shape, np.uint32)
     out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
     writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
-    computed = 0
+    valid, computed = dict.fromkeys(writers, 0), 0
     for index, batch in batches(scene, plan, words):
         found = fused.compute(plan.menu.recipe, batch)
         for name, write in writers.items():
-            write(found[name], index)
+            valid[name] += write(found[name], index)
         computed += index.size
     good = ((codes & sources.GRS_WATER) != 0) & ((codes & sources.GRS_BAD) == 0)
-    return Made({**out, "flags": codes, "mask": (~good).astype(np.uint8)}, computed, 0, 0)
+    return Made({**out, "flags": codes, "mask": (~good).astype(np.uint8)}, valid, computed, 0, 0)
 
 
 def _inside(scene: Scene, padded: NDArray[Any]) -> NDArray[Any]:
@@ -134,9 +136,7 @@ def _hues_outside(plan: Plan, found: Mapping[str, NDArray[Any]]) -> int:
     table = plan.menu.recipe.hue
     if table is None or "hue" not in found:
         return 0
-    alpha = found["alpha"]
-    outside = (alpha < table.domain[0]) | (alpha > table.domain[1])
-    return int(np.count_nonzero(outside & ~np.isnan(found["hue"])))
+    return int(colour.count_outside(found["alpha"], found["hue"], *table.domain))
 
 
 def _blank(stored: Stored, shape: tuple[int, int]) -> NDArray[Any]:
@@ -148,7 +148,8 @@ def writer_of(stored: Stored, out: NDArray[Any]) -> Writer:
     """What packs values as a layer is stored, and puts them where an index says."""
     layer, flat = stored.layer, out.reshape(-1)
     if stored.kind == "codes":
-        return lambda values, index: packing.scatter_codes(values, index, flat)
+        absent = -1 if layer.nodata is None else int(layer.nodata)
+        return lambda values, index: packing.scatter_codes(values, index, absent, flat)
     if layer.dtype == "float32":
         return lambda values, index: packing.scatter_rounded(values, index, flat)
     if stored.kind == "log":

@@ -73,6 +73,16 @@ def hue(alpha: Numbers, polynomial: Numbers, lowest: float, highest: float, out:
         out[i] = value if (value >= 0.0) & (value <= 360.0) else NAN
 
 
+@kernel("int64(float64[::1], float64[::1], float64, float64)")
+def count_outside(alpha: Numbers, hues: Numbers, lowest: float, highest: float) -> int:
+    """Pixels with a hue whose alpha lies outside the domain of the correction."""
+    count = 0
+    for i in range(alpha.size):
+        outside = (alpha[i] < lowest) | (alpha[i] > highest)
+        count += np.int64(outside & (hues[i] == hues[i]))
+    return count
+
+
 @formula
 def _six(p: Numbers) -> tuple[float, float, float, float, float, float]:
     return p[0], p[1], p[2], p[3], p[4], p[5]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from thalweg.kernels.elementary import NAN, acos, clamp, exp, ln
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
-from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
+from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 
 LEAST_SUM = 1e-4
 """Sum of memberships from which a pixel counts as classified."""
@@ -75,39 +75,43 @@ def memberships(
     membership, the sum of all memberships, and in `shares` the sums over the types of each group (0, 1 or 2).
     Memberships and sums are NaN where the code is 0. Source: 10.1002/lno.12606.
     """
-    best[:] = 0
-    highest[:] = -1.0
-    shares[:] = 0.0
-    for k in range(means.shape[0]):
-        _compare(found, means[k], inverses[k], k + 1, best, highest, shares[group[k]])
-    for i in range(total.size):
-        total[i] = shares[0, i] + shares[1, i] + shares[2, i]
-        known = total[i] >= LEAST_SUM
-        best[i] = best[i] if known else np.uint8(0)
-        highest[i] = highest[i] if known else NAN
-        total[i] = total[i] if known else NAN
-    for k in range(shares.shape[0]):
-        for i in range(total.size):
-            shares[k, i] = shares[k, i] if best[i] else NAN
+    # Codes are numbers as wide as all others here, for the loops to be plain.
+    codes, most, part, distance = (
+        np.empty(SEGMENT),
+        np.empty(SEGMENT),
+        np.empty((3, SEGMENT)),
+        np.empty(SEGMENT),
+    )
+    for start in range(0, total.size, SEGMENT):
+        segment = slice(start, start + SEGMENT)
+        size = total[segment].size
+        codes[:], most[:], part[:] = 0.0, -1.0, 0.0
+        for k in range(means.shape[0]):
+            near = _measure(
+                found[0, segment], found[1, segment], found[2, segment], means[k], inverses[k], distance
+            )
+            if near:
+                _join(distance[:size], k + 1.0, codes, most, part[group[k]])
+        _sum_up(codes, most, part, total[segment])
+        for i in range(size):
+            best[start + i] = np.uint8(codes[i])
+        copy(most[:size], highest[segment])
+        for k in range(3):
+            copy(part[k, :size], shares[k, segment])
 
 
 @kernel()
-def _compare(
-    found: Numbers,
-    mean: Numbers,
-    inverse: Numbers,
-    code: int,
-    best: NDArray[np.uint8],
-    highest: Numbers,
-    share: Numbers,
-) -> None:
-    """Take one type into account, passing over segments of pixels that are all far from it."""
-    distance, work = np.empty(SEGMENT), np.empty(SEGMENT)
-    for start in range(0, share.size, SEGMENT):
-        segment = slice(start, start + SEGMENT)
-        near = _measure(found[0, segment], found[1, segment], found[2, segment], mean, inverse, distance)
-        if near:
-            _join(distance, code, best[segment], highest[segment], share[segment], work)
+def _sum_up(codes: Numbers, most: Numbers, part: Numbers, total: Numbers) -> None:
+    """Sum of all memberships; no code, membership or share where it is too little."""
+    for i in range(total.size):
+        whole = part[0, i] + part[1, i] + part[2, i]
+        known = whole >= LEAST_SUM
+        codes[i] = codes[i] if known else 0.0
+        most[i] = most[i] if known else NAN
+        total[i] = whole if known else NAN
+        part[0, i] = part[0, i] if known else NAN
+        part[1, i] = part[1, i] if known else NAN
+        part[2, i] = part[2, i] if known else NAN
 
 
 @kernel()
@@ -128,19 +132,14 @@ def _measure(
 
 
 @kernel()
-def _join(
-    distance: Numbers, code: int, best: NDArray[np.uint8], highest: Numbers, share: Numbers, work: Numbers
-) -> None:
-    for i in range(share.size):
-        work[i] = _survival_scaled(math.sqrt(0.5 * distance[i]))
-    for i in range(share.size):
-        membership = exp(-0.5 * distance[i]) * work[i]
-        work[i] = membership if distance[i] < FAR else 0.0
-    for i in range(share.size):
-        share[i] += work[i]
-        best[i] = np.uint8(code) if work[i] > highest[i] else best[i]
-    for i in range(share.size):
-        highest[i] = work[i] if work[i] > highest[i] else highest[i]
+def _join(distance: Numbers, code: float, codes: Numbers, most: Numbers, share: Numbers) -> None:
+    for i in range(distance.size):
+        scaled = _survival_scaled(math.sqrt(0.5 * distance[i]))
+        membership = exp(-0.5 * distance[i]) * scaled
+        membership = membership if distance[i] < FAR else 0.0
+        share[i] += membership
+        codes[i] = code if membership > most[i] else codes[i]
+        most[i] = membership if membership > most[i] else most[i]
 
 
 @formula
@@ -182,9 +181,9 @@ def inverse_covariances(covariances: Numbers, out: Numbers) -> None:
 
 @kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])")
 def spectral_angle(
-    spectrum: Reflectance, templates: Numbers, index: NDArray[np.uint8], angle: Numbers
+    spectrum: Reflectance, templates: Numbers, index: NDArray[np.uint8], distance: Numbers
 ) -> None:
-    """Angle between each spectrum and the nearest template, radians, and the template's number (1, 2, ...).
+    """Negative angle over pi between each spectrum and the nearest template, and the template's number (1, 2, ...).
 
     `templates` is types x 7 bands, each of length 1 (`unit_templates`). Number 0 and NaN where a band is missing or the
     spectrum is null. Source: types of 10.1002/lno.10674 or 10.1002/lno.12606.
@@ -192,19 +191,19 @@ def spectral_angle(
     near, best, number = np.full((7, ANGLES), NAN), np.empty(ANGLES), np.empty(ANGLES)
     codes, cosines = np.empty(ANGLES, np.uint8), np.empty(ANGLES)
     last = templates.shape[0] - 1
-    for start in range(0, angle.size, ANGLES):
-        size = min(ANGLES, angle.size - start)
+    for start in range(0, distance.size, ANGLES):
+        size = min(ANGLES, distance.size - start)
         # What the pixels before left behind the last one does no harm.
         for band in range(7):
-            near[band, :size] = spectrum[band, start : start + size]
+            copy(spectrum[band, start : start + size], near[band])
         best[:] = -math.inf
         number[:] = 0.0
         for k in range(0, last + 1, 2):
             # The last of an odd number is compared with itself, which it never beats.
             _compare_two(near, templates[k], templates[min(k + 1, last)], k + 1.0, best, number)
-        _write_angles(near, best, number, codes, cosines)
-        index[start : start + size] = codes[:size]
-        angle[start : start + size] = cosines[:size]
+        _write_distances(near, best, number, codes, cosines)
+        copy(codes[:size], index[start : start + size])
+        copy(cosines[:size], distance[start : start + size])
 
 
 @kernel()
@@ -226,18 +225,18 @@ def _compare_two(s: Numbers, one: Numbers, two: Numbers, code: float, best: Numb
 
 
 @kernel()
-def _write_angles(
-    s: Numbers, best: Numbers, number: Numbers, index: NDArray[np.uint8], angle: Numbers
+def _write_distances(
+    s: Numbers, best: Numbers, number: Numbers, index: NDArray[np.uint8], out: Numbers
 ) -> None:
-    for i in range(angle.size):
+    for i in range(out.size):
         s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
         square = ((s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)) + ((s4 * s4 + s5 * s5) + s6 * s6)
         cosine = clamp(best[i] / math.sqrt(square), -1.0, 1.0)
-        angle[i] = cosine if square > 0.0 else NAN
-    for i in range(angle.size):
-        index[i] = np.uint8(number[i] if angle[i] == angle[i] else 0.0)
-    for i in range(angle.size):
-        angle[i] = acos(angle[i])
+        out[i] = cosine if square > 0.0 else NAN
+    for i in range(out.size):
+        index[i] = np.uint8(number[i] if out[i] == out[i] else 0.0)
+    for i in range(out.size):
+        out[i] = acos(out[i]) / -math.pi
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1])")

@@ -8,7 +8,6 @@ enough that the memory does not.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -296,9 +295,9 @@ def _find_floating(recipe: Recipe, batch: Batch) -> None:
 def _compare(recipe: Recipe, batch: Batch) -> None:
     """Nearest template by angle."""
     for table in recipe.templates:
-        index, angle = np.empty(batch.size, np.uint8), np.empty(batch.size)
-        owt.spectral_angle(batch.rrs[:7], table.spectra, index, angle)
-        batch.layers |= {table.index: index, table.distance: np.divide(angle, -math.pi, out=angle)}
+        index, distance = np.empty(batch.size, np.uint8), np.empty(batch.size)
+        owt.spectral_angle(batch.rrs[:7], table.spectra, index, distance)
+        batch.layers |= {table.index: index, table.distance: distance}
 
 
 _TROPHIC = (("tsi_chl", "chla", 9.81, 30.6), ("tsi_zsd", "zsd", -14.41, 60.0))

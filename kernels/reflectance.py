@@ -101,6 +101,13 @@ def _gather(counts: NDArray[Any], index: NDArray[np.int32], out: Numbers) -> Non
 
 
 @kernel()
+def copy(values: NDArray[Any], out: NDArray[Any]) -> None:
+    """The same numbers; an assignment to a slice does without vector instructions."""
+    for i in range(values.size):
+        out[i] = values[i]
+
+
+@kernel()
 def run_of(index: NDArray[np.int32]) -> tuple[int, int]:
     """First position and the one after the last, where positions follow each other without a gap; else 0 and 0."""
     size = index.size

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
 from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
-from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs
+from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 from thalweg.kernels.uncertainty import add_variance, linear_sigma
 
 # Rows of what `look_below`, `invert`, `invert_gradient` and `attenuation` write; the first of four where it is by band.
 BELOW, U = 0, 4
-A0, BBP0, ETA = 0, 1, 2
+A0, BBP0, ETA, LOG = 0, 1, 2, 3
 A0_BY_BAND, U0_BY_R0, ETA_BY_COASTAL, ETA_BY_GREEN = 0, 4, 5, 6
 SHARE, A, FADED, KD = 0, 4, 8, 12
 
@@ -108,8 +108,8 @@ def look_below(spectrum: Rrs, out: Numbers) -> None:
 def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
     """Absorption and particles' backscattering at the reference wavelength, m-1, and the spectral slope.
 
-    These are the rows of `out`, NaN where one of the four R is not positive or the backscattering is negative. `seen`
-    comes from `look_below`.
+    These are the first rows of `out`, NaN where one of the four R is not positive or the backscattering is negative;
+    the fourth is the logarithm that the absorption was found by. `seen` comes from `look_below`.
     """
     aw3, aw4, bbw3, bbw4 = water[0, 2], water[0, 3], water[1, 2], water[1, 3]
     for i in range(spectrum.shape[1]):
@@ -121,6 +121,7 @@ def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
     for i in range(spectrum.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
         log = ln(out[A0, i])
+        out[LOG, i] = log
         q = log * LOG10_E
         by_green, by_red = LN_10 * (-1.146 + q * (-1.366 - 0.469 * q)), _LN_039 + 1.14 * log
         out[A0, i] = by_red if red else by_green
@@ -152,10 +153,9 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
         blues, red_blues = seen[BELOW, i] + b2, spectrum[0, i] + spectrum[1, i]
         out[0, i] = red_blues if red else blues
         out[1, i] = spectrum[3, i] if red else beside
-        out[2, i] = blues / beside
     for i in range(spectrum.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
-        q = ln(out[2, i]) * LOG10_E
+        q = inverted[LOG, i] * LOG10_E
         green = (inverted[A0, i] - aw3) * (-1.366 - 2.0 * 0.469 * q)
         by_log = -1.14 * (inverted[A0, i] - aw4) if red else green
         # In both modes the logarithm is of a ratio: blues over others, or red over blues.
@@ -257,8 +257,8 @@ def _share(spectrum: Rrs, inverted: Numbers, out: Numbers) -> None:
         out[SHARE + 3, i] = 1.0 if red else other
 
 
-@kernel("void(float64[:, ::1], uint8[::1])")
-def clearest_band(kd: Numbers, out: NDArray[np.uint8]) -> None:
+@kernel("void(float64[:, ::1], int64[::1])")
+def clearest_band(kd: Numbers, out: NDArray[np.int64]) -> None:
     """Row of the least positive Kd of each pixel; the shortest wavelength on ties."""
     least = np.full(out.size, math.inf)
     out[:] = 0
@@ -266,7 +266,7 @@ def clearest_band(kd: Numbers, out: NDArray[np.uint8]) -> None:
         for i in range(out.size):
             less = (kd[band, i] > 0.0) & (kd[band, i] < least[i])
             least[i] = kd[band, i] if less else least[i]
-            out[i] = np.uint8(band) if less else out[i]
+            out[i] = np.int64(band) if less else out[i]
 
 
 @formula
@@ -277,20 +277,20 @@ def _visibility(rrs: float) -> float:
     return log if contrast > CONTRAST_SEEN else NAN
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])")
-def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.uint8], out: Numbers) -> None:
+@kernel("void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1])")
+def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.int64], out: Numbers) -> None:
     """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
     for i in range(out.size):
         visible = _visibility(_of_band(spectrum, 0, band[i], i))
         out[i] = visible / (2.5 * _of_band(light, KD, band[i], i))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[::1])")
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], float64[::1])")
 def secchi_jiang(
     spectrum: Rrs,
     seen: Numbers,
     light: Numbers,
-    band: NDArray[np.uint8],
+    band: NDArray[np.int64],
     zenith: Numbers,
     out: Numbers,
 ) -> None:
@@ -305,7 +305,7 @@ def secchi_jiang(
 
 @kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[:, ::1], uint8[::1], float64[:, ::1])"
+    "float64[:, ::1], int64[::1], float64[:, ::1])"
 )
 def attenuation_gradient(
     spectrum: Rrs,
@@ -315,7 +315,7 @@ def attenuation_gradient(
     inverted: Numbers,
     slopes: Numbers,
     light: Numbers,
-    band: NDArray[np.uint8],
+    band: NDArray[np.int64],
     out: Numbers,
 ) -> None:
     """Derivatives by the four R of Kd of each pixel's `band`: the rows of `out`.
@@ -341,7 +341,7 @@ def _through_band(
     water: Numbers,
     inverted: Numbers,
     light: Numbers,
-    band: NDArray[np.uint8],
+    band: NDArray[np.int64],
     out: Numbers,
 ) -> None:
     """By absorption, backscattering and u of the band; absorption itself comes from the other two, or is a0."""
@@ -368,7 +368,7 @@ def _through_reference(
     seen: Numbers,
     inverted: Numbers,
     light: Numbers,
-    band: NDArray[np.uint8],
+    band: NDArray[np.int64],
     out: Numbers,
 ) -> None:
     """Backscattering of the band comes from that at the reference wavelength, and this from a0 and u0."""
@@ -385,7 +385,7 @@ def _through_reference(
 
 @kernel()
 def _reach_bands(
-    spectrum: Rrs, slopes: Numbers, band: NDArray[np.uint8], through: Numbers, out: Numbers
+    spectrum: Rrs, slopes: Numbers, band: NDArray[np.int64], through: Numbers, out: Numbers
 ) -> None:
     for i in range(band.size):
         by_a0, by_eta = through[BY_A0, i], through[BY_ETA, i]
@@ -399,9 +399,9 @@ def _reach_bands(
         out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1], float64[:, ::1])")
+@kernel("void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], float64[:, ::1])")
 def secchi_lee_gradient(
-    spectrum: Rrs, light: Numbers, band: NDArray[np.uint8], depth: Numbers, gradient: Numbers
+    spectrum: Rrs, light: Numbers, band: NDArray[np.int64], depth: Numbers, gradient: Numbers
 ) -> None:
     """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
     for i in range(depth.size):
@@ -440,20 +440,20 @@ def see_through(
     `floor` and `relative` of each band (`uncertainty`) and `errors`, the algorithms' own sigmas of kd490 and depth in
     units of log10.
     """
-    spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((3, CHUNK))
+    spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((4, CHUNK))
     light, slopes, sun = np.empty((16, CHUNK)), np.empty((7, CHUNK)), np.full(CHUNK, NAN)
-    band, found = np.empty(CHUNK, np.uint8), np.full((5, CHUNK), NAN)
+    band, found = np.empty(CHUNK, np.int64), np.full((5, CHUNK), NAN)
     for start in range(0, zenith.size, CHUNK):
         size = min(CHUNK, zenith.size - start)
         # What the chunk before left behind the last pixel does no harm.
         for row in range(4):
-            spectrum[row, :size] = rrs[row, start : start + size]
-        sun[:size] = zenith[start : start + size]
+            copy(rrs[row, start : start + size], spectrum[row])
+        copy(zenith[start : start + size], sun)
         look_below(spectrum, seen)
         invert(spectrum, seen, water, inverted)
         attenuation(spectrum, seen, sun, water, inverted, light)
         clearest_band(light[KD:], band)
-        found[KD490] = light[KD + 1]
+        copy(light[KD + 1], found[KD490])
         secchi_lee(spectrum, light, band, found[LEE])
         if slanted:
             secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
@@ -461,7 +461,7 @@ def see_through(
             invert_gradient(spectrum, seen, water, inverted, slopes)
             _doubt(spectrum, seen, sun, water, inverted, slopes, light, band, floor, relative, errors, found)
         for row in range(5):
-            out[row, start : start + size] = found[row, :size]
+            copy(found[row, :size], out[row, start : start + size])
 
 
 @kernel()
@@ -473,14 +473,14 @@ def _doubt(
     inverted: Numbers,
     slopes: Numbers,
     light: Numbers,
-    band: NDArray[np.uint8],
+    band: NDArray[np.int64],
     floor: Numbers,
     relative: Numbers,
     errors: Numbers,
     found: Numbers,
 ) -> None:
     """Sigmas of kd490 and of the Secchi depth of Lee."""
-    gradient, at_490 = np.empty((4, CHUNK)), np.ones(CHUNK, np.uint8)
+    gradient, at_490 = np.empty((4, CHUNK)), np.ones(CHUNK, np.int64)
     attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, at_490, gradient)
     _add_up(gradient, spectrum, floor, relative, found[KD490], errors[0], found[KD490_SIGMA])
     attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, band, gradient)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import LN_10, NAN, log10
+from thalweg.kernels.formula import formula
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import Numbers, Rrs
 
@@ -44,15 +45,18 @@ def propagate(
     of and by; columns of one band stand together. `factors` turns a derivative by rho into one by R (pi). The sigma of
     a band is `relative` of |R|, at least `floor`, sr-1. A component of weight 0 is not looked at.
     """
-    total = np.empty(out.size)
+    total, last = np.empty(out.size), terms.shape[1] - 1
     out[:] = 0.0
-    last = terms.shape[1] - 1
     for j in range(last + 1):
-        band = terms[2, j]
-        if j == 0 or band != terms[2, j - 1]:
+        weight, gradient, band = weights[terms[1, j]], gradients[terms[0, j]], terms[2, j]
+        begins, ends = j == 0 or band != terms[2, j - 1], j == last or band != terms[2, j + 1]
+        if begins and ends:
+            _add_alone(weight, gradient, factors[j], rrs[band], floor[band], relative[band], out)
+            continue
+        if begins:
             total[:] = 0.0
-        _add_term(weights[terms[1, j]], gradients[terms[0, j]], factors[j], total)
-        if j == last or band != terms[2, j + 1]:
+        _add_term(weight, gradient, factors[j], total)
+        if ends:
             add_variance(total, rrs[band], floor[band], relative[band], out)
 
 
@@ -63,13 +67,29 @@ def _add_term(weight: Numbers, gradient: Numbers, factor: float, total: Numbers)
         total[i] += part if weight[i] != 0.0 else 0.0
 
 
+@kernel()
+def _add_alone(
+    weight: Numbers, gradient: Numbers, factor: float, rrs: Rrs, floor: float, relative: float, out: Numbers
+) -> None:
+    """Add what a band contributes that has one term only."""
+    for i in range(out.size):
+        slope = weight[i] * factor * gradient[i]
+        slope = slope if weight[i] != 0.0 else 0.0
+        out[i] += _variance(slope, rrs[i], floor, relative)
+
+
+@formula
+def _variance(slope: float, rrs: float, floor: float, relative: float) -> float:
+    sigma = relative * abs(rrs)
+    part = slope * (floor if sigma < floor else sigma)
+    return part * part if slope != 0.0 else 0.0
+
+
 @kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def add_variance(slope: Numbers, rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
     """Add what one band contributes, given the derivative by it; nothing where that is 0."""
     for i in range(out.size):
-        sigma = relative * abs(rrs[i])
-        part = slope[i] * (floor if sigma < floor else sigma)
-        out[i] += part * part if slope[i] != 0.0 else 0.0
+        out[i] += _variance(slope[i], rrs[i], floor, relative)
 
 
 @kernel("void(float64[::1], float64[::1], float64, float64[::1])")

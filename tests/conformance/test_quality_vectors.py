@@ -162,11 +162,11 @@ def test_light_in_the_water() -> None:
     entry = entry_of("qaa_v6_s2")
     batch = batch_for(entry)
     size = batch.size
-    seen, inverted, light = np.empty((8, size)), np.empty((3, size)), np.empty((16, size))
+    seen, inverted, light = np.empty((8, size)), np.empty((4, size)), np.empty((16, size))
     transparency.look_below(batch.rrs, seen)
     transparency.invert(batch.rrs, seen, WATER, inverted)
     transparency.attenuation(batch.rrs, seen, batch.zenith, WATER, inverted, light)
-    band, lee, jiang = np.empty(size, np.uint8), np.empty(size), np.empty(size)
+    band, lee, jiang = np.empty(size, np.int64), np.empty(size), np.empty(size)
     transparency.clearest_band(light[transparency.KD :], band)
     transparency.secchi_lee(batch.rrs, light, band, lee)
     transparency.secchi_jiang(batch.rrs, seen, light, band, batch.zenith, jiang)
@@ -222,13 +222,13 @@ def test_water_types() -> None:
 def test_spectral_angles(id: str, number: int) -> None:
     entry, table = entry_of(id), public_menu().recipe.templates[number]
     batch = batch_for(entry)
-    index, angle = np.empty(batch.size, np.uint8), np.empty(batch.size)
-    owt.spectral_angle(batch.rrs[:7], table.spectra, index, angle)
+    index, distance = np.empty(batch.size, np.uint8), np.empty(batch.size)
+    owt.spectral_angle(batch.rrs[:7], table.spectra, index, distance)
     for i, case in enumerate(entry["cases"]):
         expected = case["expected"]
         assert index[i] == expected["index"]
-        assert is_close(angle[i], expected["angle_rad"], 1e-9)
-        assert is_close(-angle[i] / math.pi, expected["dist"], 1e-9)
+        assert is_close(-math.pi * distance[i], expected["angle_rad"], 1e-9)
+        assert is_close(distance[i], expected["dist"], 1e-9)
 
 
 def uncertainty_entries() -> list[Any]:

@@ -169,6 +169,39 @@ def test_colour_equals_the_plain_one(spectrum: list[float]) -> None:
     assert fui[0] == naive_colour.forel_ule(found, numbers.FOREL_ULE_ANGLES)
 
 
+@given(hnp.arrays(np.float64, (2, 20), elements=st.sampled_from([20.0, 27.0, 200.0, 300.0, math.nan])))
+def test_hues_outside_the_domain_are_counted(angles: np.ndarray) -> None:
+    alpha, hue = angles
+    plain = sum(not 25.0 <= a <= 250.0 for a, h in zip(alpha, hue, strict=True) if a == a and h == h)
+    assert colour.count_outside(alpha, hue, 25.0, 250.0) == plain
+
+
+@given(st.integers(1, 40), st.booleans())
+def test_values_go_to_their_pixels_with_and_without_gaps(size: int, gaps: bool) -> None:
+    index = np.arange(3, 3 + size, dtype=np.int32) * (2 if gaps else 1)
+    values = np.arange(size, dtype=np.float64)
+    values[::3] = math.nan
+    out = np.full(100, 7, np.uint16)
+    assert packing.scatter_linear(values, index, 1.0, 65535.0, out) == np.count_nonzero(values == values)
+    expected = np.full(100, 7, np.uint16)
+    expected[index] = np.where(np.isnan(values), 65535, values)
+    np.testing.assert_array_equal(out, expected)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 1500)), min_size=1, max_size=6), st.integers(600, 2000)
+)
+def test_long_runs_of_usable_pixels_are_found_in_any_portions(
+    runs: list[tuple[bool, int]], portion: int
+) -> None:
+    words = np.concatenate([np.full(length, masked, np.uint32) for masked, length in runs])
+    found, start, index = [], 0, np.empty(portion, np.int32)
+    while start < words.size:
+        count, start = pixels.find_usable(words, 1, start, index)
+        found += list(index[:count])
+    np.testing.assert_array_equal(found, np.flatnonzero(words == 0))
+
+
 @pytest.mark.parametrize("sensor", ["S2A", "S2B", "OLI"])
 def test_hue_rises_with_alpha_and_every_class_occurs(sensor: str) -> None:
     table = hue_table(sensor)
@@ -209,7 +242,8 @@ def test_packing_equals_the_plain_rules(value: float) -> None:
     for name in ("chla", "acdom440", "ndci", "owt_membership"):
         stored = STANDARD[name]
         out = np.empty(1, stored.layer.dtype)
-        writer_of(stored, out)(np.array([value]), np.zeros(1, np.int32))
+        there = writer_of(stored, out)(np.array([value]), np.zeros(1, np.int32))
+        assert there == (out[0] != stored.layer.nodata), name
         if stored.kind == "log":
             expected = naive_packing.logarithmic(given_value)
         else:
