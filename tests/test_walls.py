@@ -100,7 +100,7 @@ ROOMS = {
     ),
     "writers": Room(
         modules="thalweg.blocks thalweg.cog thalweg.cube thalweg.polygons thalweg.product thalweg.quicklook"
-        " thalweg.staging thalweg.state thalweg.tiff",
+        " thalweg.spool thalweg.staging thalweg.state thalweg.tiff",
         ours="readers settings values",
         others="numpy pyproj rasterio zstandard",
         lazily="pyogrio shapely zarr",

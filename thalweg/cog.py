@@ -1,4 +1,4 @@
-"""Writes a layer as a Cloud-Optimised GeoTIFF while its rows arrive: no raster is held or written in between.
+"""Writes a layer as a Cloud-Optimised GeoTIFF while its rows arrive: no raster is held in between.
 
 ::
 
@@ -7,7 +7,7 @@
             encoded blocks                encoded blocks                -> file, written by close()
 
 A level works on one whole row of blocks at a time, whatever the height of the strips that filled it: equal
-rows give equal bytes. What stays in memory is one row of blocks per level, and the encoded blocks. (A block
+rows give equal bytes. What stays in memory is one row of blocks per level, and few encoded blocks (`spool`). (A block
 is what TIFF calls a tile; here a tile is a cell of the Sentinel-2 grid.)
 """
 
@@ -27,6 +27,7 @@ import numpy as np
 from thalweg.blocks import COMPRESSION_TAG, Array, Codec, Encoder, encoder_of
 from thalweg.grid import Grid
 from thalweg.layer import Layer
+from thalweg.spool import Spool
 from thalweg.tiff import (
     Entry,
     Image,
@@ -77,7 +78,10 @@ class CogWriter:
         self._dtype = np.dtype(layer.dtype)
         self._tags = _storage_tags(encoder, self._dtype) | colour_tags(layer) | nodata_tags(layer)
         self._first_tags = grid_tags(grid) | meaning_tags(layer, tags or {})
-        self._levels = [_Level(shape, self._dtype, _Queue(encoder, pool)) for shape in _pyramid(grid.shape)]
+        self._levels = [
+            _Level(shape, self._dtype, _Queue(encoder, pool, Spool(self._path.parent)))
+            for shape in _pyramid(grid.shape)
+        ]
         for finer, coarser in pairwise(self._levels):
             finer.feed(coarser, _halving(layer))
         self._picture = next(level for level in self._levels if max(level.shape) <= PICTURE).keep()
@@ -101,8 +105,8 @@ class CogWriter:
         if full.received != full.shape[0]:
             raise ValueError(f"{self._path.name}: only {full.received} of {full.shape[0]} rows were written")
         images = [Image(self._tags_of(number), level.encoded()) for number, level in enumerate(self._levels)]
-        self._levels = []
         write_tiff(self._path, images)
+        self.abandon()
 
     def abandon(self) -> None:
         """Drop what was appended; nothing is written."""
@@ -231,7 +235,7 @@ class _Level:
                 self._finish_row(at + len(taken))
             rows = rows[len(taken) :]
 
-    def encoded(self) -> list[bytes]:
+    def encoded(self) -> Spool:
         return self._queue.encoded()
 
     def cancel(self) -> None:
@@ -259,23 +263,23 @@ class _Level:
 class _Queue:
     """Rows of blocks on their way to bytes, in order: encoded at once, or by a pool."""
 
-    def __init__(self, encoder: Encoder, pool: Executor | None) -> None:
+    def __init__(self, encoder: Encoder, pool: Executor | None, spool: Spool) -> None:
         self._encoder = encoder
         self._pool = pool
-        self._encoded: list[bytes] = []
+        self._encoded = spool
         self._waiting: deque[tuple[Future[list[bytes]], Array]] = deque()
 
     def add(self, blocks: Array) -> bool:
         """True where the array now belongs to the pool and may not be written to any more."""
         if self._pool is None:
-            self._encoded += self._encoder.encode(blocks)
+            self._encoded.add(self._encoder.encode(blocks))
             return False
         self._waiting.append((self._pool.submit(self._encoder.encode, blocks), blocks))
         if len(self._waiting) > WAITING:
             self._take()
         return True
 
-    def encoded(self) -> list[bytes]:
+    def encoded(self) -> Spool:
         while self._waiting:
             self._take()
         return self._encoded
@@ -284,11 +288,12 @@ class _Queue:
         for future, _ in self._waiting:
             future.cancel()
         self._waiting.clear()
+        self._encoded.close()
 
     def _take(self) -> None:
         future, blocks = self._waiting.popleft()
         # A job not begun is done here: waiting for a pool that runs this very thread could last for ever.
-        self._encoded += self._encoder.encode(blocks) if future.cancel() else future.result()
+        self._encoded.add(self._encoder.encode(blocks) if future.cancel() else future.result())
 
 
 def _halving(layer: Layer) -> Callable[[Array], Array]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from thalweg.errors import BadParameters
 from thalweg.grid import Grid
 from thalweg.layer import Layer
+from thalweg.spool import Spool
 
 Tags = Mapping[int, "Entry"]
 """TIFF tag number to value."""
@@ -82,7 +83,7 @@ class Image:
 
     tags: Tags
     """Every tag but the offsets and sizes of the blocks."""
-    blocks: Sequence[bytes]
+    blocks: Spool
     """Encoded blocks, row by row."""
 
 
@@ -264,7 +265,7 @@ def _number(value: float) -> str:
 
 def _form(images: Sequence[Image], big: bool | None) -> Form:
     if big is None:
-        data = sum(len(block) + _BLOCK_FRAME for image in images for block in image.blocks)
+        data = sum(size + _BLOCK_FRAME for image in images for size in image.blocks.sizes)
         big = _directory_starts(images, CLASSIC)[-1] + data > CLASSIC_LIMIT
     return BIG if big else CLASSIC
 
@@ -294,14 +295,14 @@ def _directory_starts(images: Sequence[Image], form: Form) -> list[int]:
 
 def _directory_size(image: Image, form: Form) -> int:
     # No size depends on a value: zeros stand for the offsets, which are not known yet.
-    return len(_directory(_with_blocks(image, [0] * len(image.blocks), form), 0, 0, form))
+    return len(_directory(_with_blocks(image, [0] * len(image.blocks.sizes), form), 0, 0, form))
 
 
 def _block_offsets(images: Sequence[Image], start: int) -> list[list[int]]:
     """Position of every block, per image in the order given; data of the last image come first."""
     offsets: list[list[int]] = []
     for image in reversed(images):
-        ends = list(accumulate((len(block) + _BLOCK_FRAME for block in image.blocks), initial=start))
+        ends = list(accumulate((size + _BLOCK_FRAME for size in image.blocks.sizes), initial=start))
         offsets.append([end + 4 for end in ends[:-1]])
         start = ends[-1]
     return offsets[::-1]
@@ -312,7 +313,7 @@ def _with_blocks(image: Image, offsets: Sequence[int], form: Form) -> Tags:
     return {
         **image.tags,
         Tag.BLOCK_OFFSETS: Entry(form.offset_kind, len(offsets), payload),
-        Tag.BLOCK_SIZES: long_entry(*(len(block) for block in image.blocks)),
+        Tag.BLOCK_SIZES: long_entry(*image.blocks.sizes),
     }
 
 

@@ -220,7 +220,7 @@ def test_a_simulation_has_receipts_and_items_of_its_own(tmp_path: Path) -> None:
 
 def test_a_chain_of_a_file_is_rehearsed_in_one_collection(tmp_path: Path) -> None:
     batch = simulated(tmp_path, "usual: {}\n", units=3)
-    file = "/home/lab/tur.py:turbidity"
+    file = "/lab/tur.py:turbidity"
     chains = (replace(batch.chains[0], name=file),)
     granules = tuple(
         replace(each, units=tuple(replace(unit, chain=file) for unit in each.units))
