@@ -2,6 +2,7 @@
 
     make bench-campaign                     100,000 units; needs root, for slurm/dev/slurm
     python benchmarks/campaign.py 10000     fewer
+    ... --folder FOLDER                     elsewhere than on a memory disk: a disk's own work is then counted, too
 
 Told are the processor time a unit of controller and jobs together, the memory of the controller, and how many units a
 second the plan, the receipts and the catalogue take in on their own. Exit code 1 where a unit is lost or a limit of the
@@ -10,6 +11,7 @@ specification is broken.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -42,6 +44,7 @@ from thalweg.slurm.sbatch import Slurm
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAINS = ("snow", "water")
+MEMORY = Path("/dev/shm")
 DATES = 50
 UNITS_PER_BATCH = 1000
 MOST_CPU, MOST_MEMORY, LEAST_RATE = 5.0, 1000.0, 500.0
@@ -194,15 +197,20 @@ def is_good(told: dict[str, Any]) -> bool:
 
 def main() -> int:
     """Start a Slurm, rehearse, stop it."""
-    units = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory(prefix="thalweg-rehearsal-") as name:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("units", type=int, nargs="?", default=100_000)
+    parser.add_argument("--folder", type=Path, default=MEMORY if MEMORY.is_dir() else None)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="thalweg-rehearsal-", dir=arguments.folder) as name:
         cluster, command = Path(name) / "slurm", ROOT / "slurm" / "dev" / "slurm"
         started = subprocess.run([command, "start", cluster], check=True, capture_output=True, text=True)
         try:
             os.environ.update(
                 line.removeprefix("export ").split("=", 1) for line in started.stdout.splitlines()
             )
-            told = rehearse(Path(name), units)
+            told = rehearse(Path(name), arguments.units)
         finally:
             subprocess.run([command, "stop", cluster], check=True)
     print(
