@@ -69,6 +69,7 @@ def settle(tile: Tileful, parameters: Quality) -> Plan:
         zenith=USUAL_ZENITH if sun is None else sun.zenith,
         deglint=parameters.deglint == "swir",
         unit=1.0 if tile.granule.level == "Rrs" else math.pi,
+        precision=parameters.compute,
     )
 
 

@@ -78,7 +78,7 @@ class Quality:
         "packed"
     )
     compute: Annotated[
-        Literal["float32", "float64"], Within(note="least arithmetic; both are done in float64")
+        Literal["float32", "float64"], Within(note="arithmetic; float64 for comparisons to the last digit")
     ] = "float32"
     deglint: Annotated[
         Literal["none", "swir"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from thalweg.kernels import quality as fused
 from thalweg.kernels import quality_flags as flags
 from thalweg.kernels.recipe import BANDS
 from thalweg.kernels.reflectance import (
+    Numbers,
     Rho,
     Rrs,
     exact_decoding,
@@ -46,7 +47,7 @@ _COUNTS = (np.dtype("int16"), np.dtype("uint16"), np.dtype("int32"))
 _NONE = -(2**40)
 
 
-Reader = Callable[["NDArray[np.int32]", "NDArray[np.float64]"], None]
+Reader = Callable[["NDArray[np.int32]", Numbers], None]
 """Fills numbers with the decoded pixels of an index."""
 
 Writer = Callable[["NDArray[Any]", "NDArray[np.int32]"], int]
@@ -71,6 +72,8 @@ class Plan:
     """Whether sun glint is taken off."""
     unit: float
     """1 where bands are stored as R, pi where they are stored as rho."""
+    precision: Literal["float32", "float64"]
+    """What bands are decoded to, and all is computed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +304,8 @@ def _gatherer(scene: Scene, plan: Plan) -> Callable[[NDArray[np.uint32], NDArray
     by_pixel = plan.menu.recipe.by_sun and "sun_zenith" in scene
     zenith = reader_of(scene["sun_zenith"], scene.packings["sun_zenith"], 1.0) if by_pixel else None
     # One batch is done with before the next is gathered: all share the same memory. Rows without reader stay NaN.
-    memory, suns = np.full(len(BANDS) * pixels.BATCH, math.nan), np.full(pixels.BATCH, plan.zenith)
+    memory = np.full(len(BANDS) * pixels.BATCH, math.nan, plan.precision)
+    suns = np.full(pixels.BATCH, plan.zenith, plan.precision)
 
     def gather(words: NDArray[np.uint32], index: NDArray[np.int32]) -> fused.Batch:
         rrs = memory[: len(BANDS) * index.size].reshape(len(BANDS), index.size)
@@ -315,14 +319,14 @@ def _gatherer(scene: Scene, plan: Plan) -> Callable[[NDArray[np.uint32], NDArray
             remove_glint(rrs, own)
         if zenith is not None:
             zenith(index, sun)
-        return fused.Batch(Rrs(rrs), sun, own, _depth(scene, index))
+        return fused.Batch(Rrs(rrs), sun, own, _depth(scene, index, plan))
 
     return gather
 
 
-def remove_glint(rrs: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
+def remove_glint(rrs: Numbers, words: NDArray[np.uint32]) -> None:
     """Take sun glint off B1 to B8A by the short-wave infrared, and the flag off the pixels where this was possible."""
-    glint, row = np.empty(words.size), np.empty(words.size)
+    glint, row = np.empty_like(rrs[0]), np.empty_like(rrs[0])
     swir = [Rho(math.pi * rrs[BANDS.index(band)]) for band in _SWIR]
     deglint.swir_glint(*swir, *(FRESNEL[band] for band in _SWIR), glint)
     for number, band in enumerate(BANDS):
@@ -333,12 +337,12 @@ def remove_glint(rrs: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
     words[known] &= ~np.uint32(flags.GLINT_NOT_MODELLED)
 
 
-def _depth(scene: Scene, index: NDArray[np.int32]) -> NDArray[np.float64] | None:
+def _depth(scene: Scene, index: NDArray[np.int32], plan: Plan) -> Numbers | None:
     """Depth of the bottom, NaN where unknown; the halo of a static layer is left out."""
     if "bathymetry" not in scene:
         return None
     inside = _inside(scene, scene["bathymetry"]).reshape(-1)[index]
-    return np.where(_blind(inside, scene.nodata.get("bathymetry")), math.nan, inside).astype(np.float64)
+    return np.where(_blind(inside, scene.nodata.get("bathymetry")), math.nan, inside).astype(plan.precision)
 
 
 def reader_of(stored: NDArray[Any], packed: Packing, unit: float) -> Reader:
@@ -356,7 +360,7 @@ def reader_of(stored: NDArray[Any], packed: Packing, unit: float) -> Reader:
 
 
 def _gather_floats(
-    stored: NDArray[Any], index: NDArray[np.int32], packed: Packing, unit: float, out: NDArray[np.float64]
+    stored: NDArray[Any], index: NDArray[np.int32], packed: Packing, unit: float, out: Numbers
 ) -> None:
     gather_values(stored, index, unit, out)
     if packed.nodata is not None and math.isfinite(packed.nodata):

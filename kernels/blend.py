@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import NAN
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers
 
 # Bits that an algorithm's `mark` kernel sets in the marks of its pixels.
@@ -23,7 +23,7 @@ FIRST, OTHER, BLENDED = 1, 2, 3
 """Codes of `branch_codes`: one branch alone, the first or another, or several at once."""
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], boolean, float64[::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], boolean, float64[::1])")
 def mix(values: Numbers, weights: Numbers, drops: bool, out: Numbers) -> None:
     """Weighted sum of the components; NaN where one that counts has no value, or a weight is NaN.
 
@@ -38,10 +38,10 @@ def mix(values: Numbers, weights: Numbers, drops: bool, out: Numbers) -> None:
             out[i] += part if weights[k, i] != 0.0 else 0.0
 
 
-@kernel()
+@row_kernel()
 def _drop_missing(values: Numbers, weights: Numbers) -> None:
     """Give the weight of components without value to the others; all weights NaN where none is left."""
-    total = np.zeros(weights.shape[1])
+    total = np.zeros(weights.shape[1], weights.dtype)
     for k in range(weights.shape[0]):
         for i in range(total.size):
             there = (weights[k, i] > 0.0) & (values[k, i] == values[k, i])
@@ -53,7 +53,7 @@ def _drop_missing(values: Numbers, weights: Numbers) -> None:
             weights[k, i] = 0.0 if some & (values[k, i] != values[k, i]) else share
 
 
-@kernel("void(float64[:, ::1], float64, uint8[::1])")
+@row_kernel("void(float64[:, ::1], float64, uint8[::1])")
 def branch_codes(weights: Numbers, threshold: float, out: NDArray[np.uint8]) -> None:
     """Which branch made the value: the first (1), another (2), or several that weigh more than `threshold` (3)."""
     for i in range(out.size):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from thalweg.kernels.elementary import NAN, exp, ln
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def band_ratio(upper: Reflectance, lower: Reflectance, factor: float, exponent: float, out: Numbers) -> None:
     """factor (upper / lower)^exponent; no value unless both are positive.
 
@@ -21,7 +21,7 @@ def band_ratio(upper: Reflectance, lower: Reflectance, factor: float, exponent: 
         out[i] = factor * exp(exponent * out[i])
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
 def band_ratio_gradient(
     upper: Reflectance,
     lower: Reflectance,

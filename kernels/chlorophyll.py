@@ -3,22 +3,20 @@
 A loop ends at each logarithm, so that several pixels are under way at once, and its second half starts the next.
 
 Row kernels: ``value(*bands, *coefficients, out)``; ``gradient(*bands, *coefficients, value, out)``, which is given the
-value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64, NaN where
-there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation says
+value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64 or float32, NaN
+where there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation says
 `Reflectance`.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.blend import CLAMPED, SHARE
-from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, clamp, exp, exp10, ln, power
+from thalweg.kernels.elementary import INFINITY, LN_10, LOG10_E, NAN, clamp, exp, exp10, ln, power
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rho
 
 
@@ -52,7 +50,7 @@ def _greatest(a: float, b: float) -> float:
     return a if (a > b) | (b != b) else b
 
 
-@kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1])")
 def ocx(
     blue: Reflectance,
     green: Reflectance,
@@ -76,7 +74,7 @@ def ocx(
         out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, out[i]))
 
 
-@kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])")
 def ocx_gradient(
     blue: Reflectance,
     green: Reflectance,
@@ -98,7 +96,7 @@ def ocx_gradient(
         out[1, i] = -slope / green[i]
 
 
-@kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], uint8[::1])")
 def ocx_mark(
     blue: Reflectance,
     green: Reflectance,
@@ -119,7 +117,7 @@ def ocx_mark(
         marks[i] |= np.uint8(CLAMPED) if acts else np.uint8(0)
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1])")
 def ocx3(
     coastal: Reflectance,
     blue: Reflectance,
@@ -140,7 +138,7 @@ def ocx3(
         out[i] = exp(LN_10 * _quartic(c0, c1, c2, c3, c4, out[i]))
 
 
-@kernel(
+@row_kernel(
     "void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], float64[:, ::1])"
 )
 def ocx3_gradient(
@@ -169,7 +167,7 @@ def ocx3_gradient(
         out[2, i] = -slope / green[i]
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], " + 7 * "float64, " + "float64[::1], uint8[::1])")
 def ocx3_mark(
     coastal: Reflectance,
     blue: Reflectance,
@@ -192,7 +190,7 @@ def ocx3_mark(
         marks[i] |= np.uint8(CLAMPED) if acts else np.uint8(0)
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64, float64[::1])")
 def ratio_polynomial(
     red: Reflectance, edge: Reflectance, c0: float, c1: float, c2: float, out: Numbers
 ) -> None:
@@ -207,7 +205,7 @@ def ratio_polynomial(
         out[i] = value if red[i] > 0.0 else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64, float64[::1])")
 def ratio_power(
     red: Reflectance, edge: Reflectance, slope: float, intercept: float, exponent: float, out: Numbers
 ) -> None:
@@ -222,7 +220,7 @@ def ratio_power(
         out[i] = exp(exponent * out[i])
 
 
-@kernel(
+@row_kernel(
     "void(float64[::1], float64[::1], float64, float64, float64, float64[::1], float64[:, ::1])",
 )
 def ratio_power_gradient(
@@ -249,7 +247,7 @@ def _inverse_difference(red: float, edge: float, nir: float) -> float:
     return value if (red > 0.0) & (edge > 0.0) else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64, float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], float64, float64, float64, float64[::1])")
 def difference_polynomial(
     red: Reflectance, edge: Reflectance, nir: Reflectance, c0: float, c1: float, c2: float, out: Numbers
 ) -> None:
@@ -262,7 +260,7 @@ def difference_polynomial(
         out[i] = c0 + x * (c1 + x * c2)
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64, float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], float64, float64, float64, float64[::1])")
 def difference_power(
     red: Reflectance,
     edge: Reflectance,
@@ -285,7 +283,7 @@ def _ndci(red: float, edge: float) -> float:
     return value if edge + red > 0.0 else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64, float64, float64[::1])")
 def ndci_polynomial(
     red: Reflectance, edge: Reflectance, c0: float, c1: float, c2: float, c3: float, out: Numbers
 ) -> None:
@@ -298,7 +296,7 @@ def ndci_polynomial(
         out[i] = c0 + n * (c1 + n * (c2 + n * c3))
 
 
-@kernel(
+@row_kernel(
     "void(float64[::1], float64[::1], float64, float64, float64, float64, float64[::1], float64[:, ::1])",
 )
 def ndci_polynomial_gradient(
@@ -320,7 +318,7 @@ def ndci_polynomial_gradient(
         out[1, i] = slope * red[i]
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], " + 5 * "float64, " + "float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], " + 5 * "float64, " + "float64[::1])")
 def gons(
     red: Rho,
     edge: Rho,
@@ -339,7 +337,7 @@ def gons(
     be negative, else it must be positive. Source: Gons 2005 and 2008 (10.1093/plankt/fbh151,
     10.1016/j.rse.2007.06.003), Bramich 2021 (10.1080/01431161.2021.1938738).
     """
-    checked = least_red > -math.inf
+    checked = least_red > -INFINITY
     for i in range(out.size):
         r = edge[i] / red[i]
         bb = 1.61 * nir[i] / (0.082 - 0.6 * nir[i])
@@ -362,7 +360,7 @@ def _edge_weight(red: float, edge: float, lowest: float, highest: float) -> floa
     return weight if (red > 0.0) & (edge == edge) else 0.0
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[:, ::1])")
 def edge_weights(red: Reflectance, edge: Reflectance, lowest: float, highest: float, out: Numbers) -> None:
     """Weights of the blue-green (row 0) and the red-edge component (row 1) from the ratio edge / red.
 
@@ -374,7 +372,7 @@ def edge_weights(red: Reflectance, edge: Reflectance, lowest: float, highest: fl
         out[1, i] = weight
 
 
-@kernel("void(float64[::1], float64[::1], float64[:, ::1], float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[:, ::1], float64, float64, float64[:, ::1])")
 def type_weights(
     red: Reflectance,
     edge: Reflectance,

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import NAN, atan2, clamp
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
 
 DEGREES = 57.29577951308232
 WHITE = 1.0 / 3.0
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
 def chromaticity_angle(spectrum: Reflectance, weights: Numbers, out: Numbers) -> None:
     """Angle alpha around white in the chromaticity diagram, 0 to 360 degrees, before any correction.
 
@@ -28,12 +28,13 @@ def chromaticity_angle(spectrum: Reflectance, weights: Numbers, out: Numbers) ->
         out[i] = angle if total[i] > 0.0 else NAN
 
 
-@kernel()
+@row_kernel()
 def _chromaticity(spectrum: Numbers, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """x, y and X + Y + Z of every pixel, from four or five bands."""
-    table, last = np.zeros((3, 5)), weights.shape[1] - 1
+    table, last = np.zeros((3, 5), spectrum.dtype), weights.shape[1] - 1
     table[:, : last + 1] = weights
-    x, y, total = np.empty(spectrum.shape[1]), np.empty(spectrum.shape[1]), np.empty(spectrum.shape[1])
+    x, y = np.empty(spectrum.shape[1], spectrum.dtype), np.empty(spectrum.shape[1], spectrum.dtype)
+    total = np.empty(spectrum.shape[1], spectrum.dtype)
     for row, out in ((0, x), (1, y), (2, total)):
         _weigh(spectrum, spectrum[last], table[row], out)
     for i in range(total.size):
@@ -44,7 +45,7 @@ def _chromaticity(spectrum: Numbers, weights: Numbers) -> tuple[Numbers, Numbers
     return x, y, total
 
 
-@kernel()
+@row_kernel()
 def _weigh(spectrum: Numbers, last: Numbers, w: Numbers, out: Numbers) -> None:
     """Weighted sum of the first four bands and the last."""
     w0, w1, w2, w3, w4 = w[0], w[1], w[2], w[3], w[4]
@@ -58,7 +59,7 @@ def _correction(p0: float, p1: float, p2: float, p3: float, p4: float, p5: float
     return p5 + d * (p4 + d * (p3 + d * (p2 + d * (p1 + d * p0))))
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def hue(alpha: Numbers, polynomial: Numbers, lowest: float, highest: float, out: Numbers) -> None:
     """Hue angle of the whole visible spectrum: alpha plus the sensor's correction, degrees.
 
@@ -66,14 +67,14 @@ def hue(alpha: Numbers, polynomial: Numbers, lowest: float, highest: float, out:
     the nearer limit, so that hue follows alpha one to one and brown water keeps a hue. No value where hue would leave
     0 to 360. Source: 10.3390/rs10020180; the held correction is a choice of the specification.
     """
-    p0, p1, p2, p3, p4, p5 = _six(polynomial)
+    p0, p1, p2, p3, p4, p5 = _six(polynomial.astype(alpha.dtype))
     for i in range(out.size):
         d = clamp(alpha[i], lowest, highest) / 100.0
         value = alpha[i] + _correction(p0, p1, p2, p3, p4, p5, d)
         out[i] = value if (value >= 0.0) & (value <= 360.0) else NAN
 
 
-@kernel("int64(float64[::1], float64[::1], float64, float64)")
+@row_kernel("int64(float64[::1], float64[::1], float64, float64)")
 def count_outside(alpha: Numbers, hues: Numbers, lowest: float, highest: float) -> int:
     """Pixels with a hue whose alpha lies outside the domain of the correction."""
     count = 0
@@ -88,7 +89,7 @@ def _six(p: Numbers) -> tuple[float, float, float, float, float, float]:
     return p[0], p[1], p[2], p[3], p[4], p[5]
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[::1], float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[::1], float64, float64, float64[:, ::1])")
 def hue_gradient(
     spectrum: Reflectance,
     weights: Numbers,
@@ -99,8 +100,8 @@ def hue_gradient(
 ) -> None:
     """Derivatives of hue by each band, degrees; outside the domain the correction is constant."""
     x, y, total = _chromaticity(spectrum, weights)
-    slope = np.empty(total.size)
-    p0, p1, p2, p3, p4, _ = _six(polynomial)
+    slope, table = np.empty_like(total), weights.astype(spectrum.dtype)
+    p0, p1, p2, p3, p4, _ = _six(polynomial.astype(spectrum.dtype))
     for i in range(total.size):
         u, v = x[i] - WHITE, y[i] - WHITE
         alpha = atan2(v, u) * DEGREES
@@ -110,14 +111,14 @@ def hue_gradient(
         inside = (alpha >= lowest) & (alpha <= highest)
         slope[i] = DEGREES * (1.0 + (bent if inside else 0.0)) / ((u * u + v * v) * total[i])
     for band in range(weights.shape[1]):
-        wx, wy = weights[0, band], weights[1, band]
-        whole = wx + wy + weights[2, band]
+        wx, wy = table[0, band], table[1, band]
+        whole = wx + wy + table[2, band]
         for i in range(total.size):
             u, v = x[i] - WHITE, y[i] - WHITE
             out[band, i] = slope[i] * (u * (wy - y[i] * whole) - v * (wx - x[i] * whole))
 
 
-@kernel("void(float64[::1], float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64[::1], uint8[::1])")
 def forel_ule(hues: Numbers, limits: Numbers, out: NDArray[np.uint8]) -> None:
     """Class of the Forel-Ule scale, 1 (blue) to 21 (brown); 0 where there is no hue.
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, Rho
 
 LEAST_SAMPLE = 30
 """Pixels of deep, glinted water without which no slope is trusted."""
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def remove_by_nir(rho: Rho, nir: Rho, slope: float, least: float, out: Rho) -> None:
     """rho - slope (nir - least). Source: Hedley 2005 (10.1080/01431160500034086)."""
     for i in range(out.size):
         out[i] = rho[i] - slope * (nir[i] - least)
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def swir_glint(swir16: Rho, swir22: Rho, factor16: float, factor22: float, out: Numbers) -> None:
     """Spectrally flat glint: the lesser of the two bands over their factors, at least 0; NaN where both are missing.
 
@@ -30,7 +30,7 @@ def swir_glint(swir16: Rho, swir22: Rho, factor16: float, factor22: float, out: 
         out[i] = 0.0 if less < 0.0 else less
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64[::1])")
 def remove_glint(rho: Rho, glint: Numbers, factor: float, out: Rho) -> None:
     """rho - factor x glint, with transmittance and Fresnel factor in one; unchanged where glint is not known."""
     for i in range(out.size):

@@ -12,9 +12,10 @@ import math
 
 import numpy as np
 
-from thalweg.kernels.formula import formula
+from thalweg.kernels import single
+from thalweg.kernels.formula import formula, with_twin
 
-NAN = math.nan
+NAN, INFINITY = math.nan, math.inf
 LN_10 = 2.302585092994046
 LOG10_E = 0.4342944819032518
 LOG2_E = 1.4426950408889634
@@ -24,7 +25,7 @@ LN_2_HIGH, LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 ROUNDER = 6755399441055744.0
 SMALLEST_NORMAL = 2.2250738585072014e-308
 TAN_PI_8 = 0.41421356237309503
-PI_2, PI_4 = 1.5707963267948966, 0.7853981633974483
+PI, PI_2, PI_4 = math.pi, 1.5707963267948966, 0.7853981633974483
 
 _SQRT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)
 _MANTISSA_BITS = np.int64(52)
@@ -38,7 +39,13 @@ def clamp(x: float, lowest: float, highest: float) -> float:
     return highest if raised > highest else raised
 
 
-@formula
+@with_twin(single.nearest)
+def nearest(x: float) -> float:
+    """Whole number nearest to `x`, half to even, up to 2^51 on either side of 0."""
+    return x + ROUNDER - ROUNDER
+
+
+@with_twin(single.ln)
 def ln(x: float) -> float:
     """Natural logarithm of a finite number; NaN for 0, negative and NaN."""
     bits = np.float64(x).view(np.int64)
@@ -60,7 +67,7 @@ def log10(x: float) -> float:
     return ln(x) * LOG10_E
 
 
-@formula
+@with_twin(single.exp)
 def exp(x: float) -> float:
     """e to the power x; 0 below -708, infinite from 709."""
     shifted = x * LOG2_E + ROUNDER
@@ -77,7 +84,7 @@ def exp(x: float) -> float:
     bits = np.float64(shifted).view(np.int64)
     scale = np.int64((bits + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float64)
     value = mantissa * scale
-    value = math.inf if x >= 709.0 else value
+    value = INFINITY if x >= 709.0 else value
     return 0.0 if x < -708.0 else value
 
 
@@ -93,7 +100,7 @@ def power(x: float, exponent: float) -> float:
     return exp(exponent * ln(x))
 
 
-@formula
+@with_twin(single.sin)
 def sin(x: float) -> float:
     """Sine of an angle in radians, 0 to pi/2 on either side of 0."""
     z = x * x
@@ -119,11 +126,11 @@ def atan2(y: float, x: float) -> float:
     q = top / bottom
     angle = q + q * _arctangent(q * q) + (PI_4 if turned else 0.0)
     angle = PI_2 - angle if tall > wide else angle
-    angle = math.pi - angle if x < 0.0 else angle
+    angle = PI - angle if x < 0.0 else angle
     return -angle if y < 0.0 else angle
 
 
-@formula
+@with_twin(single.arctangent)
 def _arctangent(z: float) -> float:
     """(atan(q) - q) / q for z = q squared, q up to tan(pi / 8)."""
     zz = z * z

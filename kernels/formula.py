@@ -7,17 +7,32 @@ from typing import Any, TypeVar
 
 from numba import njit, vectorize
 
+from thalweg.kernels.precision import SINGLE_TWIN, InRowPrecision
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def formula(function: Function) -> Function:
-    """Make a scalar function part of every kernel that calls it.
+    """Make a scalar function part of every kernel that calls it, in the precision of its arguments.
 
     It is inlined whatever its size, because a call inside a row loop would keep the loop from using vector
     instructions. As in kernels: no fastmath, and a division by zero gives an infinity or NaN, not an exception.
     """
-    compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
+    compiled: Function = njit(
+        nogil=True, cache=True, error_model="numpy", forceinline=True, pipeline_class=InRowPrecision
+    )(function)
     return compiled
+
+
+def with_twin(twin: Callable[..., Any]) -> Callable[[Function], Function]:
+    """As `formula`, but in float64, with another function that takes its place among float32 (`precision`)."""
+
+    def make(function: Function) -> Function:
+        compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
+        setattr(compiled, SINGLE_TWIN, twin)
+        return compiled
+
+    return make
 
 
 def rows_of(function: Callable[..., float], arguments: int) -> Callable[..., None]:

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import NAN, ln
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
 
 FLOATING, NO_CLASS = 4, 255
 """Classes of `bloom_class` beside the degrees 0 to 3: floating algae, and no class."""
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1])")
 def normalised_difference(first: Reflectance, second: Reflectance, out: Numbers) -> None:
     """(second - first) / (second + first); no value unless the sum is positive.
 
@@ -26,7 +26,7 @@ def normalised_difference(first: Reflectance, second: Reflectance, out: Numbers)
         out[i] = value if total > 0.0 else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], float64, float64[::1])")
 def line_height(left: Numbers, centre: Numbers, right: Numbers, position: float, out: Numbers) -> None:
     """Height of the centre above the line from left to right, in the unit of the bands: R for MCI, rho for the others.
 
@@ -38,7 +38,7 @@ def line_height(left: Numbers, centre: Numbers, right: Numbers, position: float,
         out[i] = centre[i] - left[i] - (right[i] - left[i]) * position
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1])")
 def log_index(values: Numbers, slope: float, intercept: float, out: Numbers) -> None:
     """slope ln(value) + intercept; no value unless the argument is positive.
 
@@ -48,7 +48,7 @@ def log_index(values: Numbers, slope: float, intercept: float, out: Numbers) -> 
         out[i] = slope * ln(values[i]) + intercept
 
 
-@kernel("void(float64[::1], uint32[::1], uint32, float64, float64, float64, uint8[::1])")
+@row_kernel("void(float64[::1], uint32[::1], uint32, float64, float64, float64, uint8[::1])")
 def bloom_class(
     chlorophyll: Numbers,
     words: NDArray[np.uint32],

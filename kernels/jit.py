@@ -7,6 +7,8 @@ from typing import Any
 
 from numba import njit
 
+from thalweg.kernels.precision import InRowPrecision
+
 
 def kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
     """Compile a loop on arrays without the GIL, on first use, with results that no CPU changes.
@@ -19,6 +21,21 @@ def kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
     def compile_lazily(function: Callable[..., Any]) -> Any:
         compiled: Any = njit(nogil=True, cache=True, error_model="numpy")(function)
         compiled.signatures_to_build = signatures
+        return compiled
+
+    return compile_lazily
+
+
+def row_kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
+    """As `kernel`, for loops that compute in float64 or float32, whichever their rows are (`precision`).
+
+    `signatures` name float64; each is also compiled with float32 in its place, unless one names float32 itself.
+    """
+
+    def compile_lazily(function: Callable[..., Any]) -> Any:
+        compiled: Any = njit(nogil=True, cache=True, error_model="numpy", pipeline_class=InRowPrecision)(function)
+        narrow = [each.replace("float64", "float32") for each in signatures]
+        compiled.signatures_to_build = signatures if "float32" in "".join(signatures) else (*signatures, *narrow)
         return compiled
 
     return compile_lazily

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import NAN, acos, clamp, exp, ln
+from thalweg.kernels.elementary import INFINITY, NAN, PI, acos, clamp, exp, ln
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 
 LEAST_SUM = 1e-4
@@ -24,19 +24,29 @@ SEGMENT = 512
 ANGLES = 256
 """Pixels whose bands stay in the nearest cache while all templates pass over them."""
 
+TOLD_APART = 1e-6
+"""Difference of two products with unit templates, relative to the spectrum, that float32 is sure of."""
+
+PARALLEL = 0.9999
+"""Cosine above which an angle is computed in float64: float32 would err by more than 1.4e-5."""
+
 _TWO_OVER_ROOT_PI = 1.1283791670955126
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64, float64[:, ::1])")
+@row_kernel(
+    "void(float64[:, ::1], float64[::1], float64[::1], float64, float64[:, ::1])",
+    "void(float32[:, ::1], float64[::1], float64[::1], float64, float32[:, ::1])",
+)
 def features(spectrum: Rrs, wavelengths: Numbers, polynomial: Numbers, box_cox: float, out: Numbers) -> None:
     """Apparent visible wavelength (nm), transformed area and NDI of every pixel: the three rows of `out`.
 
     `spectrum` holds R at the eight wavelengths (443, 492, 560, 665, 704, 740, 783, 865 nm); `polynomial` is the
-    sensor's, lowest power first. NaN where a band is missing, or the sum, the weighted sum, the area or the sum of
+    sensor's, lowest power first, and evaluated in float64: its terms cancel out. NaN where a band is missing, or the sum, the weighted sum, the area or the sum of
     560 and 665 nm is not positive. Source: 10.1002/lno.12606.
     """
-    s, w, p = spectrum, 1.0 / wavelengths, polynomial
-    w0, w1, w2, w3, w4, w5, w6, w7 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
+    s, w, p = spectrum, wavelengths.astype(spectrum.dtype), polynomial
+    w0, w1, w2, w3 = 1.0 / w[0], 1.0 / w[1], 1.0 / w[2], 1.0 / w[3]
+    w4, w5, w6, w7 = 1.0 / w[4], 1.0 / w[5], 1.0 / w[6], 1.0 / w[7]
     p0, p1, p2, p3, p4, p5 = p[0], p[1], p[2], p[3], p[4], p[5]
     for i in range(spectrum.shape[1]):
         blue, green, red = s[0, i], s[2, i], s[3, i]
@@ -54,9 +64,11 @@ def features(spectrum: Rrs, wavelengths: Numbers, polynomial: Numbers, box_cox: 
         out[1, i] = (exp(box_cox * out[1, i]) - 1.0) / box_cox
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], uint8[::1], float64[::1], float64[::1], "
-    "float64[:, ::1])"
+    "float64[:, ::1])",
+    "void(float32[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], uint8[::1], float32[::1], float32[::1], "
+    "float32[:, ::1])",
 )
 def memberships(
     found: Numbers,
@@ -75,23 +87,20 @@ def memberships(
     membership, the sum of all memberships, and in `shares` the sums over the types of each group (0, 1 or 2).
     Memberships and sums are NaN where the code is 0. Source: 10.1002/lno.12606.
     """
-    # Codes are numbers as wide as all others here, for the loops to be plain.
-    codes, most, part, distance = (
-        np.empty(SEGMENT),
-        np.empty(SEGMENT),
-        np.empty((3, SEGMENT)),
-        np.empty(SEGMENT),
-    )
+    kind = found.dtype
+    centres, spreads = means.astype(kind), inverses.astype(kind)
+    codes, most = np.empty(SEGMENT, np.int32), np.empty(SEGMENT, kind)
+    part, distance = np.empty((3, SEGMENT), kind), np.empty(SEGMENT, kind)
     for start in range(0, total.size, SEGMENT):
         segment = slice(start, start + SEGMENT)
         size = total[segment].size
-        codes[:], most[:], part[:] = 0.0, -1.0, 0.0
+        codes[:], most[:], part[:] = 0, -1.0, 0.0
         for k in range(means.shape[0]):
             near = _measure(
-                found[0, segment], found[1, segment], found[2, segment], means[k], inverses[k], distance
+                found[0, segment], found[1, segment], found[2, segment], centres[k], spreads[k], distance
             )
             if near:
-                _join(distance[:size], k + 1.0, codes, most, part[group[k]])
+                _join(distance[:size], k + 1, codes, most, part[group[k]])
         _sum_up(codes, most, part, total[segment])
         for i in range(size):
             best[start + i] = np.uint8(codes[i])
@@ -100,13 +109,13 @@ def memberships(
             copy(part[k, :size], shares[k, segment])
 
 
-@kernel()
-def _sum_up(codes: Numbers, most: Numbers, part: Numbers, total: Numbers) -> None:
+@row_kernel()
+def _sum_up(codes: NDArray[np.int32], most: Numbers, part: Numbers, total: Numbers) -> None:
     """Sum of all memberships; no code, membership or share where it is too little."""
     for i in range(total.size):
         whole = part[0, i] + part[1, i] + part[2, i]
         known = whole >= LEAST_SUM
-        codes[i] = codes[i] if known else 0.0
+        codes[i] = codes[i] if known else np.int32(0)
         most[i] = most[i] if known else NAN
         total[i] = whole if known else NAN
         part[0, i] = part[0, i] if known else NAN
@@ -114,7 +123,7 @@ def _sum_up(codes: Numbers, most: Numbers, part: Numbers, total: Numbers) -> Non
         part[2, i] = part[2, i] if known else NAN
 
 
-@kernel()
+@row_kernel()
 def _measure(
     wavelength: Numbers, area: Numbers, ndi: Numbers, mean: Numbers, inverse: Numbers, out: Numbers
 ) -> int:
@@ -125,14 +134,15 @@ def _measure(
     for i in range(wavelength.size):
         x, y, z = wavelength[i] - mx, area[i] - my, ndi[i] - mz
         out[i] = x * (xx * x + xy * y + xz * z) + (y * (yy * y + yz * z) + z * (zz * z))
-    near = 0
+    near = np.int32(0)
     for i in range(wavelength.size):
-        near += np.int64(out[i] < FAR)
+        near = np.int32(near + np.int32(out[i] < FAR))
     return near
 
 
-@kernel()
-def _join(distance: Numbers, code: float, codes: Numbers, most: Numbers, share: Numbers) -> None:
+@row_kernel()
+def _join(distance: Numbers, number: int, codes: NDArray[np.int32], most: Numbers, share: Numbers) -> None:
+    code = np.int32(number)
     for i in range(distance.size):
         scaled = _survival_scaled(math.sqrt(0.5 * distance[i]))
         membership = exp(-0.5 * distance[i]) * scaled
@@ -179,7 +189,10 @@ def inverse_covariances(covariances: Numbers, out: Numbers) -> None:
         out[k, 5] = (a * d - b * b) / determinant
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])")
+@row_kernel(
+    "void(float64[:, ::1], float64[:, ::1], uint8[::1], float64[::1])",
+    "void(float32[:, ::1], float64[:, ::1], uint8[::1], float32[::1])",
+)
 def spectral_angle(
     spectrum: Reflectance, templates: Numbers, index: NDArray[np.uint8], distance: Numbers
 ) -> None:
@@ -187,56 +200,129 @@ def spectral_angle(
 
     `templates` is types x 7 bands, each of length 1 (`unit_templates`). Number 0 and NaN where a band is missing or the
     spectrum is null. Source: types of 10.1002/lno.10674 or 10.1002/lno.12606.
+
+    Among float32, a pixel is looked at again in float64 where two templates are almost as near, and where the angle is
+    so small that its cosine, almost 1, says little of it.
     """
-    near, best, number = np.full((7, ANGLES), NAN), np.empty(ANGLES), np.empty(ANGLES)
-    codes, cosines = np.empty(ANGLES, np.uint8), np.empty(ANGLES)
+    kind = spectrum.dtype
+    rough = templates.astype(kind)
+    near, number = np.full((7, ANGLES), NAN, kind), np.empty(ANGLES, np.int32)
+    best, second = np.empty(ANGLES, kind), np.empty(ANGLES, kind)
+    codes = np.empty(ANGLES, np.uint8)
     last = templates.shape[0] - 1
     for start in range(0, distance.size, ANGLES):
         size = min(ANGLES, distance.size - start)
         # What the pixels before left behind the last one does no harm.
         for band in range(7):
             copy(spectrum[band, start : start + size], near[band])
-        best[:] = -math.inf
-        number[:] = 0.0
-        for k in range(0, last + 1, 2):
-            # The last of an odd number is compared with itself, which it never beats.
-            _compare_two(near, templates[k], templates[min(k + 1, last)], k + 1.0, best, number)
-        _write_distances(near, best, number, codes, cosines)
+        best[:], second[:] = -INFINITY, -INFINITY
+        number[:] = 0
+        for k in range(0, last, 2):
+            _compare_two(near, rough[k], rough[k + 1], k, best, second, number)
+        if last % 2 == 0:
+            _compare(near, rough[last], last, best, second, number)
+        doubts = _turn_to_cosines(near, best, second)
+        _write_distances(best, number, codes)
+        if doubts:
+            _look_again(near, templates, second, best, codes)
         copy(codes[:size], index[start : start + size])
-        copy(cosines[:size], distance[start : start + size])
+        copy(best[:size], distance[start : start + size])
 
 
-@kernel()
-def _compare_two(s: Numbers, one: Numbers, two: Numbers, code: float, best: Numbers, number: Numbers) -> None:
-    """Keep the nearest of what was known and two more templates; products with unit templates grow as angles fall."""
+@row_kernel()
+def _compare_two(
+    s: Numbers,
+    one: Numbers,
+    two: Numbers,
+    first_row: int,
+    best: Numbers,
+    second: Numbers,
+    number: NDArray[np.int32],
+) -> None:
+    """Keep the nearest, and how near the next is, of what was known and two more templates.
+
+    Products with unit templates grow as angles fall; on ties the first template stays.
+    """
     a0, a1, a2, a3, a4, a5, a6 = one[0], one[1], one[2], one[3], one[4], one[5], one[6]
     b0, b1, b2, b3, b4, b5, b6 = two[0], two[1], two[2], two[3], two[4], two[5], two[6]
+    row, next_row = np.int32(first_row), np.int32(first_row + 1)
     for i in range(best.size):
         s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
-        first = ((a0 * s0 + a1 * s1) + (a2 * s2 + a3 * s3)) + ((a4 * s4 + a5 * s5) + a6 * s6)
-        second = ((b0 * s0 + b1 * s1) + (b2 * s2 + b3 * s3)) + ((b4 * s4 + b5 * s5) + b6 * s6)
-        greatest, which = best[i], number[i]
-        which = code if first > greatest else which
-        greatest = first if first > greatest else greatest
-        which = code + 1.0 if second > greatest else which
-        greatest = second if second > greatest else greatest
-        best[i] = greatest
+        p = ((a0 * s0 + a1 * s1) + (a2 * s2 + a3 * s3)) + ((a4 * s4 + a5 * s5) + a6 * s6)
+        q = ((b0 * s0 + b1 * s1) + (b2 * s2 + b3 * s3)) + ((b4 * s4 + b5 * s5) + b6 * s6)
+        greatest, runner, which = best[i], second[i], number[i]
+        which = row if p > greatest else which
+        runner = _middle(p, greatest, runner)
+        greatest = p if p > greatest else greatest
+        which = next_row if q > greatest else which
+        second[i] = _middle(q, greatest, runner)
+        best[i] = q if q > greatest else greatest
         number[i] = which
 
 
-@kernel()
-def _write_distances(
-    s: Numbers, best: Numbers, number: Numbers, index: NDArray[np.uint8], out: Numbers
+@formula
+def _middle(p: float, greatest: float, runner: float) -> float:
+    """The second of three numbers of which two are ordered."""
+    less = greatest if p > greatest else p
+    return less if less > runner else runner
+
+
+@row_kernel()
+def _compare(
+    s: Numbers, one: Numbers, row: int, best: Numbers, second: Numbers, number: NDArray[np.int32]
 ) -> None:
-    for i in range(out.size):
+    """As `_compare_two`, with a single template."""
+    for i in range(best.size):
+        low = (one[0] * s[0, i] + one[1] * s[1, i]) + (one[2] * s[2, i] + one[3] * s[3, i])
+        p = low + ((one[4] * s[4, i] + one[5] * s[5, i]) + one[6] * s[6, i])
+        number[i] = np.int32(row) if p > best[i] else number[i]
+        second[i] = _middle(p, best[i], second[i])
+        best[i] = p if p > best[i] else best[i]
+
+
+@row_kernel()
+def _turn_to_cosines(s: Numbers, best: Numbers, second: Numbers) -> int:
+    """Make cosines of the greatest products; `second` becomes 1 where they are in doubt, else 0. How many are."""
+    doubts = np.int32(0)
+    for i in range(best.size):
         s0, s1, s2, s3, s4, s5, s6 = s[0, i], s[1, i], s[2, i], s[3, i], s[4, i], s[5, i], s[6, i]
         square = ((s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)) + ((s4 * s4 + s5 * s5) + s6 * s6)
-        cosine = clamp(best[i] / math.sqrt(square), -1.0, 1.0)
-        out[i] = cosine if square > 0.0 else NAN
-    for i in range(out.size):
-        index[i] = np.uint8(number[i] if out[i] == out[i] else 0.0)
-    for i in range(out.size):
-        out[i] = acos(out[i]) / -math.pi
+        length = math.sqrt(square)
+        cosine = best[i] / length
+        doubted = (best[i] - second[i] <= TOLD_APART * length) | (cosine > PARALLEL)
+        second[i] = 1.0 if doubted else 0.0
+        best[i] = cosine if square > 0.0 else NAN
+        doubts = np.int32(doubts + np.int32(doubted))
+    return doubts
+
+
+@row_kernel()
+def _write_distances(cosines: Numbers, number: NDArray[np.int32], index: NDArray[np.uint8]) -> None:
+    """Turn cosines into distances, in place; numbers of templates from 1, 0 where there is no cosine."""
+    for i in range(index.size):
+        known = np.int32(cosines[i] == cosines[i])
+        index[i] = np.uint8((number[i] + np.int32(1)) * known)
+    for i in range(index.size):
+        cosines[i] = acos(clamp(cosines[i], -1.0, 1.0)) / -PI
+
+
+@kernel()
+def _look_again(
+    s: Numbers, templates: Numbers, doubted: Numbers, distance: Numbers, index: NDArray[np.uint8]
+) -> None:
+    """Nearest template and distance of the pixels that are doubted, in float64."""
+    for i in range(index.size):
+        if doubted[i] != 0.0 and index[i] != 0:
+            square, best = 0.0, -math.inf
+            for band in range(7):
+                square += np.float64(s[band, i]) * np.float64(s[band, i])
+            for k in range(templates.shape[0]):
+                product = 0.0
+                for band in range(7):
+                    product += np.float64(s[band, i]) * templates[k, band]
+                index[i] = np.uint8(k + 1) if product > best else index[i]
+                best = product if product > best else best
+            distance[i] = acos(clamp(best / math.sqrt(square), -1.0, 1.0)) / -math.pi
 
 
 @kernel("void(float64[:, ::1], float64[:, ::1])")

@@ -4,6 +4,8 @@ All formulas take R at 492, 560 and 665 nm. `bands` is a table of the sensor wit
 band), AW and BBW (pure water, m-1) and the columns blue, green, red; `polynomials` has the rows BG, CHI and Z, highest
 power first, with zeros before the shorter ones. Where the algorithm takes one of several ways (a red that is replaced,
 an absorption held at pure water's, the clearest band), the derivatives hold it.
+
+All is computed in float64, whatever the rows are: the polynomials lose digits to cancellation.
 """
 
 from __future__ import annotations
@@ -152,14 +154,16 @@ def _depth(rrs: float, kd: float) -> float:
 
 @kernel(
     "void(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1])",
+    "void(float32[::1], float32[::1], float32[::1], float64[:, ::1], float64[:, ::1], float32[::1])",
 )
 def secchi_p3qaa(blue: Rrs, green: Rrs, red: Rrs, bands: Numbers, polynomials: Numbers, out: Numbers) -> None:
     """Secchi depth, m; no value unless blue and green are positive and the disc is seen in some band."""
     size = out.size
     corrected, inverted, kd = np.empty((3, size)), np.empty((3, size)), np.empty((3, size))
     index, band = np.empty(size), np.empty(size, np.uint8)
-    _correct(blue, green, red, bands, polynomials, corrected, index)
-    _invert(blue, green, red, corrected, index, bands, polynomials, inverted)
+    b, g, r = blue.astype(np.float64), green.astype(np.float64), red.astype(np.float64)
+    _correct(b, g, r, bands, polynomials, corrected, index)
+    _invert(b, g, r, corrected, index, bands, polynomials, inverted)
     _attenuate(corrected, inverted, bands, kd)
     clearest_band(kd, band)
     for i in range(size):
@@ -170,6 +174,8 @@ def secchi_p3qaa(blue: Rrs, green: Rrs, red: Rrs, bands: Numbers, polynomials: N
 @kernel(
     "void(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], "
     "float64[:, ::1])",
+    "void(float32[::1], float32[::1], float32[::1], float64[:, ::1], float64[:, ::1], float32[::1], "
+    "float32[:, ::1])",
 )
 def secchi_p3qaa_gradient(
     blue: Rrs,
@@ -184,14 +190,15 @@ def secchi_p3qaa_gradient(
     size = blue.size
     corrected, inverted, kd = np.empty((3, size)), np.empty((3, size)), np.empty((3, size))
     index, band = np.empty(size), np.empty(size, np.uint8)
-    _correct(blue, green, red, bands, polynomials, corrected, index)
-    _invert(blue, green, red, corrected, index, bands, polynomials, inverted)
+    b, g, r = blue.astype(np.float64), green.astype(np.float64), red.astype(np.float64)
+    _correct(b, g, r, bands, polynomials, corrected, index)
+    _invert(b, g, r, corrected, index, bands, polynomials, inverted)
     _attenuate(corrected, inverted, bands, kd)
     clearest_band(kd, band)
     by_inner = np.empty((4, size))
     _differentiate_kd(corrected, index, inverted, band, bands, by_inner)
     _differentiate_depth(corrected, kd, band, polynomials, by_inner)
-    _reach_bands(blue, green, red, corrected, index, inverted, band, bands, polynomials, by_inner, out)
+    _reach_bands(b, g, r, corrected, index, inverted, band, bands, polynomials, by_inner, out)
 
 
 # Rows between Kd and the bands: R of the clearest band and of green (corrected), absorption at 560 nm, colour index.

@@ -1,6 +1,6 @@
 """Packing of values into the integers of a layer: fixed rules, the same for every scene.
 
-Rounding is half to even in float64; what is not finite becomes nodata, and no finite value does. Layers are scattered
+Rounding is half to even; what is not finite becomes nodata, and no finite value does. Layers are scattered
 as they are packed: `out[index[i]]` gets value i. How many became something else than nodata comes back.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import LOG10_E, NAN, ROUNDER, clamp, exp10, ln
+from thalweg.kernels.elementary import LOG10_E, NAN, clamp, exp10, ln, nearest
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, copy, run_of
 
 LOG_LEAST, LOG_STEP, LOG_START = 0.001, 0.001, 3.0
@@ -22,7 +22,7 @@ KEPT_BITS = 12
 """Bits of the mantissa that `scatter_rounded` keeps."""
 
 
-@kernel(
+@row_kernel(
     "int64(float64[::1], int32[::1], float64, float64, uint16[::1])",
     "int64(float64[::1], int32[::1], float64, float64, int16[::1])",
     "int64(float64[::1], int32[::1], float64, float64, uint8[::1])",
@@ -31,9 +31,9 @@ def scatter_linear(
     values: Numbers, index: NDArray[np.int32], scale: float, nodata: float, out: NDArray[Any]
 ) -> int:
     """Nearest multiple of `scale`, clipped to what the type holds besides `nodata`, its least or greatest number."""
-    limits = np.iinfo(out.dtype)
-    lowest = np.float64(limits.min) + (1.0 if nodata == np.float64(limits.min) else 0.0)
-    highest = np.float64(limits.max) - (1.0 if nodata == np.float64(limits.max) else 0.0)
+    limits, number = np.iinfo(out.dtype), values.dtype.type
+    least, greatest = number(limits.min), number(limits.max)
+    lowest, highest = least + (1.0 if nodata == least else 0.0), greatest - (1.0 if nodata == greatest else 0.0)
     packed = _place(index, out)
     for i in range(values.size):
         step = _nearest_step(values[i] / scale, lowest, highest)
@@ -45,10 +45,10 @@ def scatter_linear(
 @formula
 def _nearest_step(step: float, lowest: float, highest: float) -> float:
     """Whole number nearest to a finite one, half to even, clipped."""
-    return clamp(step, lowest, highest) + ROUNDER - ROUNDER
+    return nearest(clamp(step, lowest, highest))
 
 
-@kernel("int64(float64[::1], int32[::1], uint16[::1])")
+@row_kernel("int64(float64[::1], int32[::1], uint16[::1])")
 def scatter_log(values: Numbers, index: NDArray[np.int32], out: NDArray[np.uint16]) -> int:
     """Steps of 0.001 of log10 from 0.001 upwards, 0 for less; 65535 is nodata."""
     packed = _place(index, out)
@@ -87,7 +87,10 @@ def _count_unlike(packed: NDArray[Any], nodata: int) -> int:
     return np.int64(count)
 
 
-@kernel("int64(float64[::1], int32[::1], float32[::1])")
+@kernel(
+    "int64(float64[::1], int32[::1], float32[::1])",
+    "int64(float32[::1], int32[::1], float32[::1])",
+)
 def scatter_rounded(values: Numbers, index: NDArray[np.int32], out: NDArray[np.float32]) -> int:
     """Float32 with 12 bits of mantissa, half to even, so that it compresses; NaN is nodata."""
     rounded = _place(index, out)

@@ -36,7 +36,7 @@ class Batch:
     """Some pixels of a strip: their bands, and what has been found for them."""
 
     rrs: Rrs
-    """R, bands x pixels, in the order of `recipe.BANDS`; NaN where missing."""
+    """R, bands x pixels, in the order of `recipe.BANDS`; NaN where missing. All is computed in its precision."""
     zenith: Numbers
     """Sun's zenith angle, degrees."""
     words: NDArray[np.uint32]
@@ -58,7 +58,11 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.size = self.words.size
-        self.whole = np.ones((1, self.size))
+        self.whole = np.ones((1, self.size), self.rrs.dtype)
+
+    def empty(self, *rows: int) -> Numbers:
+        """Room for one number per pixel, or for rows of them, in the precision of the bands."""
+        return np.empty((*rows, self.size), self.rrs.dtype)
 
     def bands_of(self, user: Algorithm | Weights) -> list[Rrs | Rho]:
         """The bands that a kernel takes, each as the reflectance that it wants."""
@@ -74,7 +78,7 @@ class Batch:
     def as_rho(self, band: str) -> Rho:
         """A band as rho."""
         if band not in self.rho:
-            self.rho[band] = Rho(np.empty(self.size))
+            self.rho[band] = Rho(self.empty())
             to_rho(self.rrs[_ROWS[band]], self.rho[band])
         return self.rho[band]
 
@@ -94,7 +98,7 @@ class Estimate:
 def compute(recipe: Recipe, batch: Batch) -> dict[str, NDArray[Any]]:
     """All wanted layers of a batch, by name, and some more; the flags end up in `batch.words`.
 
-    Layers of codes are uint8, all others float64 with NaN for nodata.
+    Layers of codes are uint8, all others float64 or float32, as the bands are, with NaN for nodata.
     """
     if recipe.flagged:
         quality_flags.settle_spectrum(batch.rrs, TESTED, recipe.greatest_rrs, batch.words)
@@ -113,12 +117,12 @@ def compute(recipe: Recipe, batch: Batch) -> dict[str, NDArray[Any]]:
 
 def evaluate(algorithm: Algorithm | Blend, batch: Batch) -> Estimate:
     """The value of every pixel, with those of the components and their shares."""
-    values = np.empty((len(algorithm.components), batch.size))
+    values = batch.empty(len(algorithm.components))
     for component, row in zip(algorithm.components, values, strict=True):
         component.value(*batch.bands_of(component), *component.coefficients, row)
     if isinstance(algorithm, Algorithm):
         return Estimate(values[0], values, batch.whole)
-    weights, value = _weigh(algorithm, batch), np.empty(batch.size)
+    weights, value = _weigh(algorithm, batch), batch.empty()
     blend.mix(values, weights, algorithm.drops, value)
     return Estimate(value, values, weights)
 
@@ -126,14 +130,14 @@ def evaluate(algorithm: Algorithm | Blend, batch: Batch) -> Estimate:
 def _weigh(algorithm: Blend, batch: Batch) -> Numbers:
     sharing = algorithm.weights
     shares = (batch.shares,) if sharing.by_type else ()
-    out = np.empty((len(algorithm.components), batch.size))
+    out = batch.empty(len(algorithm.components))
     sharing.rows(*batch.bands_of(sharing), *shares, *sharing.coefficients, out)
     return out
 
 
 def sigma(product: Product, estimate: Estimate, recipe: Recipe, batch: Batch) -> Numbers:
     """One sigma of a product, in its own unit or, where it says so, of log10(value); NaN where it has no value."""
-    components, out = product.algorithm.components, np.empty(batch.size)
+    components, out = product.algorithm.components, batch.empty()
     gradients = _differentiate(components, estimate, batch)
     variance = _propagate(gradients, estimate.weights, product.algorithm.terms, recipe, batch)
     if product.logarithmic:
@@ -147,7 +151,7 @@ def sigma(product: Product, estimate: Estimate, recipe: Recipe, batch: Batch) ->
 
 def _differentiate(components: tuple[Algorithm, ...], estimate: Estimate, batch: Batch) -> Numbers:
     """Derivatives of every component by its bands, as rows."""
-    gradients = np.empty((sum(len(component.bands) for component in components), batch.size))
+    gradients = batch.empty(sum(len(component.bands) for component in components))
     first = 0
     for component, value in zip(components, estimate.values, strict=True):
         bands, out = batch.bands_of(component), gradients[first:]
@@ -162,7 +166,7 @@ def _differentiate(components: tuple[Algorithm, ...], estimate: Estimate, batch:
 
 def _propagate(gradients: Numbers, weights: Numbers, terms: Terms, recipe: Recipe, batch: Batch) -> Numbers:
     """Variance of a value from those of the bands; the shares are held."""
-    out = np.empty(batch.size)
+    out = batch.empty()
     uncertainty.propagate(
         gradients, weights, terms.table, terms.factors, batch.rrs, recipe.floor, recipe.relative, out
     )
@@ -208,8 +212,8 @@ def _classify(recipe: Recipe, batch: Batch) -> None:
     types = recipe.types
     if types is None:
         return
-    found, batch.shares = np.empty((3, batch.size)), np.empty((3, batch.size))
-    best, highest, total = np.empty(batch.size, np.uint8), np.empty(batch.size), np.empty(batch.size)
+    found, batch.shares = batch.empty(3), batch.empty(3)
+    best, highest, total = np.empty(batch.size, np.uint8), batch.empty(), batch.empty()
     owt.features(batch.rrs[:8], types.wavelengths, types.polynomial, types.box_cox, found)
     owt.memberships(found, types.means, types.inverses, types.groups, best, highest, total, batch.shares)
     quality_flags.mark_zero(best, quality_flags.OWT_UNCLASSIFIED, batch.words)
@@ -220,7 +224,7 @@ def _see_through(recipe: Recipe, batch: Batch) -> None:
     """Attenuation and Secchi depths, where the sensor has 443 nm."""
     if recipe.water is None:
         return
-    found = np.empty((5, batch.size))
+    found = batch.empty(5)
     slanted = "zsd_jiang2019" in recipe.layers
     doubts = bool(recipe.layers & {"kd490_unc", "zsd_unc"})
     errors = recipe.kd490_error, recipe.zsd_error
@@ -265,14 +269,14 @@ def _colour(recipe: Recipe, batch: Batch) -> None:
     if table is None or not recipe.layers & {"hue", "fui", "hue_unc"}:
         return
     spectrum = batch.rrs[: table.weights.shape[1]]
-    alpha, hue = np.empty(batch.size), np.empty(batch.size)
+    alpha, hue = batch.empty(), batch.empty()
     classes = np.empty(batch.size, np.uint8)
     colour.chromaticity_angle(spectrum, table.weights, alpha)
     colour.hue(alpha, table.polynomial, *table.domain, hue)
     colour.forel_ule(hue, table.limits, classes)
     batch.layers |= {"alpha": alpha, "hue": hue, "fui": classes}
     if "hue_unc" in recipe.layers:
-        gradient, out = np.empty(spectrum.shape), np.empty(batch.size)
+        gradient, out = batch.empty(len(spectrum)), batch.empty()
         colour.hue_gradient(spectrum, table.weights, table.polynomial, *table.domain, gradient)
         variance = _propagate(gradient, batch.whole, leading_terms(len(gradient)), recipe, batch)
         uncertainty.linear_sigma(hue, variance, 0.0, out)
@@ -295,7 +299,7 @@ def _find_floating(recipe: Recipe, batch: Batch) -> None:
 def _compare(recipe: Recipe, batch: Batch) -> None:
     """Nearest template by angle."""
     for table in recipe.templates:
-        index, distance = np.empty(batch.size, np.uint8), np.empty(batch.size)
+        index, distance = np.empty(batch.size, np.uint8), batch.empty()
         owt.spectral_angle(batch.rrs[:7], table.spectra, index, distance)
         batch.layers |= {table.index: index, table.distance: distance}
 
@@ -307,7 +311,7 @@ def _grade(recipe: Recipe, batch: Batch) -> None:
     """Trophic state and bloom class."""
     for name, source, slope, intercept in _TROPHIC:
         if name in recipe.layers and source in batch.layers:
-            batch.layers[name] = np.empty(batch.size)
+            batch.layers[name] = batch.empty()
             indices.log_index(batch.layers[source], slope, intercept, batch.layers[name])
     if "bloom_class" in recipe.layers and "chla" in batch.layers:
         classes = np.empty(batch.size, np.uint8)

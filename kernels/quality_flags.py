@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from thalweg.kernels.blend import BEYOND_POLE, BLENDED, CLAMPED, branch_codes
 from thalweg.kernels.blend import NEAR_POLE as MARKED_NEAR_POLE
 from thalweg.kernels.elementary import NAN
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, Rho, Rrs
 
 NODATA_IN = 1 << 0
@@ -111,7 +111,7 @@ def mark_nodata(counts: NDArray[np.int16], nodata: int, meaning: int, words: Wor
         words[i] |= bits if np.int32(counts[i]) == fill else np.uint32(0)
 
 
-@kernel("void(float64[::1], float64, int64, uint32[::1])")
+@row_kernel("void(float64[::1], float64, int64, uint32[::1])")
 def mark_above(values: Numbers, limit: float, meaning: int, words: Words) -> None:
     """Set `meaning` where a value is above the limit; NaN is not."""
     for i in range(words.size):
@@ -158,7 +158,7 @@ def _join(near: NDArray[np.uint8], other: NDArray[np.uint8]) -> None:
         near[j] |= other[j]
 
 
-@kernel("void(float64[:, ::1], int64, float64, uint32[::1])")
+@row_kernel("void(float64[:, ::1], int64, float64, uint32[::1])")
 def settle_spectrum(rrs: Rrs, bands: int, limit: float, words: Words) -> None:
     """Flag negative and saturated pixels by their first `bands` bands, and blind the saturated ones.
 
@@ -180,7 +180,7 @@ def settle_spectrum(rrs: Rrs, bands: int, limit: float, words: Words) -> None:
             rrs[band, i] = NAN if words[i] & np.uint32(SATURATED) else rrs[band, i]
 
 
-@kernel("void(float64[::1], float64, float64, boolean, int64, int64, uint32[::1])")
+@row_kernel("void(float64[::1], float64, float64, boolean, int64, int64, uint32[::1])")
 def settle_range(
     values: Numbers, lowest: float, highest: float, keep: bool, outside: int, absent: int, words: Words
 ) -> None:
@@ -193,14 +193,14 @@ def settle_range(
         values[i] = NAN if beyond & (not keep) else value
 
 
-@kernel("void(float64[::1], float64[::1])")
+@row_kernel("void(float64[::1], float64[::1])")
 def follow(values: Numbers, others: Numbers) -> None:
     """No other without its value."""
     for i in range(values.size):
         others[i] = others[i] if values[i] == values[i] else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, int64, uint32[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, int64, uint32[::1])")
 def settle_domain(
     values: Numbers, variable: Numbers, lowest: float, highest: float, outside: int, words: Words
 ) -> None:
@@ -211,7 +211,7 @@ def settle_domain(
         values[i] = NAN if beyond else values[i]
 
 
-@kernel("void(uint8[::1], float64[:, ::1], float64, float64[::1], int64, uint32[::1], uint8[::1])")
+@row_kernel("void(uint8[::1], float64[:, ::1], float64, float64[::1], int64, uint32[::1], uint8[::1])")
 def settle_branches(
     marks: NDArray[np.uint8],
     weights: Numbers,
@@ -236,7 +236,7 @@ def settle_branches(
         words[i] |= bits if there & (codes[i] == BLENDED) else np.uint32(0)
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, uint32[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, uint32[::1])")
 def mark_floating(index: Numbers, red: Rho, least: float, brightest_red: float, words: Words) -> None:
     """Flag floating algae: a floating-algae index above `least` over a red that is not bright."""
     for i in range(words.size):
@@ -251,7 +251,7 @@ def mark_zero(codes: NDArray[np.uint8], meaning: int, words: Words) -> None:
         words[i] |= np.uint32(meaning) if codes[i] == 0 else np.uint32(0)
 
 
-@kernel("void(float64[::1], float64[::1], uint32[::1])")
+@row_kernel("void(float64[::1], float64[::1], uint32[::1])")
 def mark_bottom(depth_seen: Numbers, depth: Numbers, words: Words) -> None:
     """Flag where one sees deeper than the water is; depths in m, positive down, NaN unknown."""
     for i in range(words.size):

@@ -15,15 +15,17 @@ from typing import Any, Literal, NewType, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import kernel, row_kernel
 
-Numbers = NDArray[np.float64]
-"""One float64 per pixel; NaN where there is no value."""
+PI, NAN = math.pi, math.nan
 
-Rrs = NewType("Rrs", np.ndarray[Any, np.dtype[np.float64]])
+Numbers = NDArray[np.floating[Any]]
+"""One float64, or float32, per pixel; NaN where there is no value."""
+
+Rrs = NewType("Rrs", np.ndarray[Any, np.dtype[np.floating[Any]]])
 """Remote-sensing reflectance R, sr-1."""
 
-Rho = NewType("Rho", np.ndarray[Any, np.dtype[np.float64]])
+Rho = NewType("Rho", np.ndarray[Any, np.dtype[np.floating[Any]]])
 """Water reflectance rho = pi R, dimensionless."""
 
 Reflectance = Rrs | Rho
@@ -51,14 +53,14 @@ def kind_of(rows: Callable[..., Any], declared: Kind | None = None) -> Kind:
     return kind
 
 
-@kernel("void(float64[::1], float64[::1])")
+@row_kernel("void(float64[::1], float64[::1])")
 def to_rho(rrs: Rrs, out: Rho) -> None:
     """rho = pi R."""
     for i in range(out.size):
-        out[i] = math.pi * rrs[i]
+        out[i] = PI * rrs[i]
 
 
-@kernel(
+@row_kernel(
     "void(int16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
     "void(uint16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
     "void(int32[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
@@ -74,14 +76,14 @@ def gather_counts(
 ) -> None:
     """Decode the pixels `index` of a band exactly: (count + offset) / divisor / unit; NaN for `nodata`.
 
-    The sum is one of integers, which float64 holds exactly, and it is divided by an integer: a product with the scale,
+    The sum is one of integers, which float64 and, of counts of 16 bits, float32 hold exactly, and it is divided by an integer: a product with the scale,
     or a sum of fractions, would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands
     stored as rho.
     """
     _gather(counts, index, out)
     for i in range(out.size):
         value = (out[i] + offset) / divisor
-        out[i] = value if out[i] != nodata else math.nan
+        out[i] = value if out[i] != nodata else NAN
     if unit != 1.0:
         for i in range(out.size):
             out[i] = out[i] / unit
@@ -94,10 +96,10 @@ def _gather(counts: NDArray[Any], index: NDArray[np.int32], out: Numbers) -> Non
     if last > first:
         run = counts[first:last]
         for i in range(out.size):
-            out[i] = np.float64(run[i])
+            out[i] = run[i]
     else:
         for i in range(out.size):
-            out[i] = np.float64(counts[index[i]])
+            out[i] = counts[index[i]]
 
 
 @kernel()
@@ -119,6 +121,8 @@ def run_of(index: NDArray[np.int32]) -> tuple[int, int]:
 @kernel(
     "void(int16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
     "void(uint16[::1], int32[::1], float64, float64, float64, float64, float64[::1])",
+    "void(int16[::1], int32[::1], float64, float64, float64, float64, float32[::1])",
+    "void(uint16[::1], int32[::1], float64, float64, float64, float64, float32[::1])",
 )
 def gather_scaled(
     counts: NDArray[Any],
@@ -129,15 +133,20 @@ def gather_scaled(
     unit: float,
     out: Numbers,
 ) -> None:
-    """Decode the pixels `index` of a band whose scale and offset are no whole fractions, such as Landsat's."""
+    """Decode the pixels `index` of a band whose scale and offset are no whole fractions, such as Landsat's.
+
+    In float64, whatever `out` is: the sum of a product and an offset of its size loses digits.
+    """
     _gather(counts, index, out)
     for i in range(out.size):
         value = (out[i] * scale + offset) / unit
-        out[i] = value if out[i] != nodata else math.nan
+        out[i] = value if out[i] != nodata else NAN
 
 
 @kernel(
     "void(float32[::1], int32[::1], float64, float64[::1])",
+    "void(float32[::1], int32[::1], float64, float32[::1])",
+    "void(float64[::1], int32[::1], float64, float32[::1])",
     "void(float64[::1], int32[::1], float64, float64[::1])",
 )
 def gather_values(values: NDArray[Any], index: NDArray[np.int32], unit: float, out: Numbers) -> None:

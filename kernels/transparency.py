@@ -12,13 +12,14 @@ inversions for each difference would cost more, and might cross from one mode to
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.kernels.elementary import LN_10, LOG10_E, NAN, exp, ln, sin
+from thalweg.kernels.elementary import INFINITY, LN_10, LOG10_E, NAN, exp, ln, sin
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 from thalweg.kernels.uncertainty import add_variance, linear_sigma
 
@@ -94,7 +95,7 @@ def _log_reference(band: int, red: bool) -> float:
     return by_red if red else by_green
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1])")
 def look_below(spectrum: Rrs, out: Numbers) -> None:
     """Reflectance below the surface (rows 0 to 3) and backscattering ratio u (rows 4 to 7) of the four bands."""
     for band in range(4):
@@ -104,14 +105,15 @@ def look_below(spectrum: Rrs, out: Numbers) -> None:
             out[U + band, i] = _u(below)
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
 def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
     """Absorption and particles' backscattering at the reference wavelength, m-1, and the spectral slope.
 
     These are the first rows of `out`, NaN where one of the four R is not positive or the backscattering is negative;
     the fourth is the logarithm that the absorption was found by. `seen` comes from `look_below`.
     """
-    aw3, aw4, bbw3, bbw4 = water[0, 2], water[0, 3], water[1, 2], water[1, 3]
+    pure = water.astype(out.dtype)
+    aw3, aw4, bbw3, bbw4 = pure[0, 2], pure[0, 3], pure[1, 2], pure[1, 3]
     for i in range(spectrum.shape[1]):
         r1, r2, r3, r4 = spectrum[0, i], spectrum[1, i], spectrum[2, i], spectrum[3, i]
         b1, b2, b3, b4 = seen[BELOW, i], seen[BELOW + 1, i], seen[BELOW + 2, i], seen[BELOW + 3, i]
@@ -139,13 +141,14 @@ def invert(spectrum: Rrs, seen: Numbers, water: Numbers, out: Numbers) -> None:
         out[ETA, i] = 2.0 * (1.0 - 1.2 * exp(-0.9 * (seen[BELOW, i] / seen[BELOW + 2, i])))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
 def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numbers, out: Numbers) -> None:
     """Derivatives by R of what `invert` found: the seven rows of `out`.
 
     Absorption by the four bands, u at the reference wavelength by its band, slope by 443 and by 560 nm.
     """
-    aw3, aw4 = water[0, 2], water[0, 3]
+    pure = water.astype(out.dtype)
+    aw3, aw4 = pure[0, 2], pure[0, 3]
     for i in range(spectrum.shape[1]):
         b2, b4 = seen[BELOW + 1, i], seen[BELOW + 3, i]
         red = spectrum[3, i] >= RED_REFERENCE
@@ -176,7 +179,7 @@ def invert_gradient(spectrum: Rrs, seen: Numbers, water: Numbers, inverted: Numb
     _slope_gradient(spectrum, seen, inverted, out)
 
 
-@kernel()
+@row_kernel()
 def _slope_gradient(spectrum: Rrs, seen: Numbers, inverted: Numbers, out: Numbers) -> None:
     for i in range(spectrum.shape[1]):
         red = spectrum[3, i] >= RED_REFERENCE
@@ -205,7 +208,7 @@ def _is_reference(band: int, red: bool) -> bool:
     return (red & (band == 3)) | ((not red) & (band == 2))
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])"
 )
 def attenuation(
@@ -218,8 +221,9 @@ def attenuation(
     `invert`; `zenith` is the sun's zenith angle, 0 to 85 degrees, else there is no Kd.
     """
     _share(spectrum, inverted, out)
+    pure = water.astype(out.dtype)
     for band in range(4):
-        bbw = water[1, band]
+        bbw = pure[1, band]
         for i in range(zenith.size):
             red, u = spectrum[3, i] >= RED_REFERENCE, seen[U + band, i]
             a0, derived = (
@@ -242,7 +246,7 @@ def attenuation(
         out[KD + 3, i] = d if some else NAN
 
 
-@kernel()
+@row_kernel()
 def _share(spectrum: Rrs, inverted: Numbers, out: Numbers) -> None:
     """Rows SHARE of `attenuation`; of 560 and 665 nm one is the reference, whose share is 1."""
     for band in range(2):
@@ -257,16 +261,16 @@ def _share(spectrum: Rrs, inverted: Numbers, out: Numbers) -> None:
         out[SHARE + 3, i] = 1.0 if red else other
 
 
-@kernel("void(float64[:, ::1], int64[::1])")
-def clearest_band(kd: Numbers, out: NDArray[np.int64]) -> None:
+@row_kernel("void(float64[:, ::1], int32[::1])")
+def clearest_band(kd: Numbers, out: NDArray[np.integer[Any]]) -> None:
     """Row of the least positive Kd of each pixel; the shortest wavelength on ties."""
-    least = np.full(out.size, math.inf)
+    least = np.full(out.size, INFINITY, kd.dtype)
     out[:] = 0
     for band in range(kd.shape[0]):
         for i in range(out.size):
             less = (kd[band, i] > 0.0) & (kd[band, i] < least[i])
             least[i] = kd[band, i] if less else least[i]
-            out[i] = np.int64(band) if less else out[i]
+            out[i] = np.int32(band) if less else out[i]
 
 
 @formula
@@ -277,20 +281,20 @@ def _visibility(rrs: float) -> float:
     return log if contrast > CONTRAST_SEEN else NAN
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1])")
-def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.int64], out: Numbers) -> None:
+@row_kernel("void(float64[:, ::1], float64[:, ::1], int32[::1], float64[::1])")
+def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.integer[Any]], out: Numbers) -> None:
     """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
     for i in range(out.size):
         visible = _visibility(_of_band(spectrum, 0, band[i], i))
         out[i] = visible / (2.5 * _of_band(light, KD, band[i], i))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], float64[::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], int32[::1], float64[::1], float64[::1])")
 def secchi_jiang(
     spectrum: Rrs,
     seen: Numbers,
     light: Numbers,
-    band: NDArray[np.int64],
+    band: NDArray[np.integer[Any]],
     zenith: Numbers,
     out: Numbers,
 ) -> None:
@@ -303,9 +307,9 @@ def secchi_jiang(
         out[i] = visible / ((1.0 + upward) * _of_band(light, KD, band[i], i))
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[:, ::1], int64[::1], float64[:, ::1])"
+    "float64[:, ::1], int32[::1], float64[:, ::1])"
 )
 def attenuation_gradient(
     spectrum: Rrs,
@@ -315,14 +319,14 @@ def attenuation_gradient(
     inverted: Numbers,
     slopes: Numbers,
     light: Numbers,
-    band: NDArray[np.int64],
+    band: NDArray[np.integer[Any]],
     out: Numbers,
 ) -> None:
     """Derivatives by the four R of Kd of each pixel's `band`: the rows of `out`.
 
     `slopes` comes from `invert_gradient`, `light` from `attenuation`. The mode is held.
     """
-    through = np.empty((5, zenith.size))
+    through = np.empty((5, zenith.size), out.dtype)
     _through_band(spectrum, seen, zenith, water, inverted, light, band, through)
     _through_reference(spectrum, seen, inverted, light, band, through)
     _reach_bands(spectrum, slopes, band, through, out)
@@ -333,7 +337,7 @@ def attenuation_gradient(
 BY_OWN, BY_BB, BY_A0, BY_U0, BY_ETA = 0, 1, 2, 3, 4
 
 
-@kernel()
+@row_kernel()
 def _through_band(
     spectrum: Rrs,
     seen: Numbers,
@@ -341,11 +345,12 @@ def _through_band(
     water: Numbers,
     inverted: Numbers,
     light: Numbers,
-    band: NDArray[np.int64],
+    band: NDArray[np.integer[Any]],
     out: Numbers,
 ) -> None:
     """By absorption, backscattering and u of the band; absorption itself comes from the other two, or is a0."""
-    bbw1, bbw2, bbw3, bbw4 = water[1, 0], water[1, 1], water[1, 2], water[1, 3]
+    pure = water.astype(out.dtype)
+    bbw1, bbw2, bbw3, bbw4 = pure[1, 0], pure[1, 1], pure[1, 2], pure[1, 3]
     for i in range(zenith.size):
         m = band[i]
         reference = _is_reference(m, spectrum[3, i] >= RED_REFERENCE)
@@ -362,13 +367,13 @@ def _through_band(
         out[BY_OWN, i] = out[BY_OWN, i] * _u_slope(below, u)
 
 
-@kernel()
+@row_kernel()
 def _through_reference(
     spectrum: Rrs,
     seen: Numbers,
     inverted: Numbers,
     light: Numbers,
-    band: NDArray[np.int64],
+    band: NDArray[np.integer[Any]],
     out: Numbers,
 ) -> None:
     """Backscattering of the band comes from that at the reference wavelength, and this from a0 and u0."""
@@ -383,9 +388,9 @@ def _through_reference(
         out[BY_ETA, i] = by_bbp0 * inverted[BBP0, i] * _log_reference(band[i], red)
 
 
-@kernel()
+@row_kernel()
 def _reach_bands(
-    spectrum: Rrs, slopes: Numbers, band: NDArray[np.int64], through: Numbers, out: Numbers
+    spectrum: Rrs, slopes: Numbers, band: NDArray[np.integer[Any]], through: Numbers, out: Numbers
 ) -> None:
     for i in range(band.size):
         by_a0, by_eta = through[BY_A0, i], through[BY_ETA, i]
@@ -399,9 +404,9 @@ def _reach_bands(
         out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[:, ::1], float64[:, ::1], int32[::1], float64[::1], float64[:, ::1])")
 def secchi_lee_gradient(
-    spectrum: Rrs, light: Numbers, band: NDArray[np.int64], depth: Numbers, gradient: Numbers
+    spectrum: Rrs, light: Numbers, band: NDArray[np.integer[Any]], depth: Numbers, gradient: Numbers
 ) -> None:
     """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
     for i in range(depth.size):
@@ -419,7 +424,7 @@ def secchi_lee_gradient(
 KD490, LEE, JIANG, KD490_SIGMA, LEE_SIGMA = 0, 1, 2, 3, 4
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], boolean, "
     "boolean, float64[:, ::1])"
 )
@@ -440,9 +445,10 @@ def see_through(
     `floor` and `relative` of each band (`uncertainty`) and `errors`, the algorithms' own sigmas of kd490 and depth in
     units of log10.
     """
-    spectrum, seen, inverted = np.full((4, CHUNK), NAN), np.empty((8, CHUNK)), np.empty((4, CHUNK))
-    light, slopes, sun = np.empty((16, CHUNK)), np.empty((7, CHUNK)), np.full(CHUNK, NAN)
-    band, found = np.empty(CHUNK, np.int64), np.full((5, CHUNK), NAN)
+    kind = rrs.dtype
+    spectrum, seen, inverted = np.full((4, CHUNK), NAN, kind), np.empty((8, CHUNK), kind), np.empty((4, CHUNK), kind)
+    light, slopes, sun = np.empty((16, CHUNK), kind), np.empty((7, CHUNK), kind), np.full(CHUNK, NAN, kind)
+    band, found = np.empty(CHUNK, np.int32), np.full((5, CHUNK), NAN, kind)
     for start in range(0, zenith.size, CHUNK):
         size = min(CHUNK, zenith.size - start)
         # What the chunk before left behind the last pixel does no harm.
@@ -464,7 +470,7 @@ def see_through(
             copy(found[row, :size], out[row, start : start + size])
 
 
-@kernel()
+@row_kernel()
 def _doubt(
     spectrum: Rrs,
     seen: Numbers,
@@ -473,14 +479,14 @@ def _doubt(
     inverted: Numbers,
     slopes: Numbers,
     light: Numbers,
-    band: NDArray[np.int64],
+    band: NDArray[np.integer[Any]],
     floor: Numbers,
     relative: Numbers,
     errors: Numbers,
     found: Numbers,
 ) -> None:
     """Sigmas of kd490 and of the Secchi depth of Lee."""
-    gradient, at_490 = np.empty((4, CHUNK)), np.ones(CHUNK, np.int64)
+    gradient, at_490 = np.empty((4, CHUNK), found.dtype), np.ones(CHUNK, np.int32)
     attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, at_490, gradient)
     _add_up(gradient, spectrum, floor, relative, found[KD490], errors[0], found[KD490_SIGMA])
     attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, band, gradient)
@@ -488,7 +494,7 @@ def _doubt(
     _add_up(gradient, spectrum, floor, relative, found[LEE], errors[1], found[LEE_SIGMA])
 
 
-@kernel()
+@row_kernel()
 def _add_up(
     gradient: Numbers,
     spectrum: Rrs,
@@ -504,7 +510,7 @@ def _add_up(
     linear_sigma(value, out, error, out)
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def attenuation_difference(blue: Rrs, red: Rrs, factor: float, slope: float, out: Numbers) -> None:
     """factor exp(slope (blue - red)): attenuation of visible light, m-1, of turbid water.
 
@@ -514,7 +520,7 @@ def attenuation_difference(blue: Rrs, red: Rrs, factor: float, slope: float, out
         out[i] = factor * exp(slope * (blue[i] - red[i]))
 
 
-@kernel("void(float64[::1], float64[::1], " + 6 * "float64, " + "float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], " + 6 * "float64, " + "float64[::1])")
 def attenuation_ratio(
     blue: Reflectance,
     green: Reflectance,

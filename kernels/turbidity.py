@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from thalweg.kernels.blend import BEYOND_POLE, NEAR_POLE
 from thalweg.kernels.elementary import LOG10_E, NAN, exp, exp10, ln, power
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Rho, Rrs
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1])")
 def nechad(rho: Rho, a: float, c: float, out: Numbers) -> None:
     """a rho / (1 - rho / c), increasing below the pole `c`; no value at the pole and above.
 
@@ -29,7 +29,7 @@ def nechad(rho: Rho, a: float, c: float, out: Numbers) -> None:
         out[i] = value if rho[i] < c else NAN
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
 def nechad_gradient(rho: Rho, a: float, c: float, value: Numbers, out: Numbers) -> None:
     """Derivative of `nechad` by rho."""
     for i in range(rho.size):
@@ -38,7 +38,7 @@ def nechad_gradient(rho: Rho, a: float, c: float, value: Numbers, out: Numbers) 
         out[0, i] = slope if rho[i] < c else NAN
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1], uint8[::1])")
 def nechad_mark(rho: Rho, a: float, c: float, weight: Numbers, marks: NDArray[np.uint8]) -> None:
     """Mark the second half of the way to the pole, and the pole and beyond, where the branch counts."""
     for i in range(marks.size):
@@ -50,7 +50,7 @@ def nechad_mark(rho: Rho, a: float, c: float, weight: Numbers, marks: NDArray[np
         )
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def ratio_law(red: Rho, nir: Rho, factor: float, exponent: float, out: Numbers) -> None:
     """factor (nir / red)^exponent; no value unless both are positive.
 
@@ -63,7 +63,7 @@ def ratio_law(red: Rho, nir: Rho, factor: float, exponent: float, out: Numbers) 
         out[i] = factor * exp(exponent * out[i])
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1], float64[:, ::1])")
 def ratio_law_gradient(
     red: Rho, nir: Rho, factor: float, exponent: float, value: Numbers, out: Numbers
 ) -> None:
@@ -74,21 +74,21 @@ def ratio_law_gradient(
         out[1, i] = slope / nir[i]
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1])")
 def quadratic(rho: Rho, linear: float, square: float, out: Numbers) -> None:
     """linear rho + square rho^2. Source: branches of Novoa 2017 (10.3390/rs9010061)."""
     for i in range(out.size):
         out[i] = rho[i] * (linear + square * rho[i])
 
 
-@kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[::1], float64[:, ::1])")
 def quadratic_gradient(rho: Rho, linear: float, square: float, value: Numbers, out: Numbers) -> None:
     """Derivative of `quadratic` by rho."""
     for i in range(rho.size):
         out[0, i] = linear + 2.0 * square * rho[i]
 
 
-@kernel("void(float64[::1], float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[:, ::1])")
 def ramp_weights(rho: Rho, lowest: float, highest: float, out: Numbers) -> None:
     """Weights of a low (row 0) and a high branch (row 1): linear in rho between the two limits.
 
@@ -110,7 +110,7 @@ def _log_ramp(x: float, lowest: float, highest: float) -> float:
     return 1.0 if x >= highest else value
 
 
-@kernel("void(float64[::1], float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[::1], float64, float64, float64[:, ::1])")
 def log_ramp_weights(rrs: Rrs, lowest: float, highest: float, out: Numbers) -> None:
     """As `ramp_weights`, linear in the logarithm, on R. Source: Han 2016 (10.3390/rs8030211)."""
     for i in range(rrs.size):
@@ -119,7 +119,7 @@ def log_ramp_weights(rrs: Rrs, lowest: float, highest: float, out: Numbers) -> N
         out[1, i] = high
 
 
-@kernel("void(float64[::1], float64, float64, float64, float64, float64[:, ::1])")
+@row_kernel("void(float64[::1], float64, float64, float64, float64, float64[:, ::1])")
 def three_way_weights(
     rho: Rho, lowest: float, second: float, third: float, highest: float, out: Numbers
 ) -> None:
@@ -139,7 +139,7 @@ def three_way_weights(
 GREEN, RED, EDGE, NIR = 0, 1, 2, 3
 
 
-@kernel(
+@row_kernel(
     "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], "
     "float64[::1])"
 )
@@ -165,7 +165,7 @@ def jiang(
         out[i] = value if good else NAN
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], uint8[::1])")
 def jiang_band(blue: Rrs, green: Rrs, red: Rrs, edge: Rrs, nir: Rrs, out: NDArray[np.uint8]) -> None:
     """Which reference band `jiang` takes: 0 green, 1 red, 2 740 nm, 3 865 nm."""
     for i in range(out.size):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import LN_10, NAN, log10
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import kernel
+from thalweg.kernels.jit import row_kernel
 from thalweg.kernels.reflectance import Numbers, Rrs
 
 STEP, LEAST_STEPPED = 1e-6, 1e-4
@@ -25,7 +25,7 @@ SEGMENT = 256
 """Pixels that are looked at together for whether any has two components."""
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[::1], "
     "float64[::1], float64[::1])"
 )
@@ -45,7 +45,7 @@ def propagate(
     of and by; columns of one band stand together. `factors` turns a derivative by rho into one by R (pi). The sigma of
     a band is `relative` of |R|, at least `floor`, sr-1. A component of weight 0 is not looked at.
     """
-    total, last = np.empty(out.size), terms.shape[1] - 1
+    total, last = np.empty_like(out), terms.shape[1] - 1
     out[:] = 0.0
     for j in range(last + 1):
         weight, gradient, band = weights[terms[1, j]], gradients[terms[0, j]], terms[2, j]
@@ -60,14 +60,14 @@ def propagate(
             add_variance(total, rrs[band], floor[band], relative[band], out)
 
 
-@kernel()
+@row_kernel()
 def _add_term(weight: Numbers, gradient: Numbers, factor: float, total: Numbers) -> None:
     for i in range(total.size):
         part = weight[i] * factor * gradient[i]
         total[i] += part if weight[i] != 0.0 else 0.0
 
 
-@kernel()
+@row_kernel()
 def _add_alone(
     weight: Numbers, gradient: Numbers, factor: float, rrs: Rrs, floor: float, relative: float, out: Numbers
 ) -> None:
@@ -85,14 +85,14 @@ def _variance(slope: float, rrs: float, floor: float, relative: float) -> float:
     return part * part if slope != 0.0 else 0.0
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
 def add_variance(slope: Numbers, rrs: Rrs, floor: float, relative: float, out: Numbers) -> None:
     """Add what one band contributes, given the derivative by it; nothing where that is 0."""
     for i in range(out.size):
         out[i] += _variance(slope[i], rrs[i], floor, relative)
 
 
-@kernel("void(float64[::1], float64[::1], float64, float64[::1])")
+@row_kernel("void(float64[::1], float64[::1], float64, float64[::1])")
 def linear_sigma(value: Numbers, variance: Numbers, error: float, out: Numbers) -> None:
     """Sigma in the unit of the value; `error` is the algorithm's own, in units of log10."""
     for i in range(out.size):
@@ -100,7 +100,7 @@ def linear_sigma(value: Numbers, variance: Numbers, error: float, out: Numbers) 
         out[i] = math.sqrt(variance[i] + own * own)
 
 
-@kernel(
+@row_kernel(
     "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64, float64[::1])"
 )
 def log_sigma(
@@ -128,7 +128,7 @@ def log_sigma(
         out[i] = sigma if value[i] > 0.0 else NAN
 
 
-@kernel()
+@row_kernel()
 def _add_component(values: Numbers, weights: Numbers, value: Numbers, error: float, out: Numbers) -> None:
     """Add (w v s / value)^2."""
     for i in range(out.size):
@@ -136,10 +136,10 @@ def _add_component(values: Numbers, weights: Numbers, value: Numbers, error: flo
         out[i] += share * share if weights[i] != 0.0 else 0.0
 
 
-@kernel()
+@row_kernel()
 def _add_spread(values: Numbers, weights: Numbers, out: Numbers) -> None:
     """Add the variance of log10(value) between the components: sum of w (l - mean l)^2."""
-    logs, mean = np.empty((values.shape[0], SEGMENT)), np.empty(SEGMENT)
+    logs, mean = np.empty((values.shape[0], SEGMENT), out.dtype), np.empty(SEGMENT, out.dtype)
     for start in range(0, out.size, SEGMENT):
         segment = slice(start, start + SEGMENT)
         shared = 0
@@ -154,23 +154,23 @@ def _add_spread(values: Numbers, weights: Numbers, out: Numbers) -> None:
             _add_apart(logs[k], mean, weights[k, segment], out[segment])
 
 
-@kernel()
+@row_kernel()
 def _count_shared(weight: Numbers) -> int:
     """Pixels that have another component too: without any there is no spread."""
-    shared = 0
+    shared = np.int32(0)
     for i in range(weight.size):
-        shared += np.int64((weight[i] != 0.0) & (weight[i] != 1.0))
+        shared += np.int32((weight[i] != 0.0) & (weight[i] != 1.0))
     return shared
 
 
-@kernel()
+@row_kernel()
 def _add_log(value: Numbers, weight: Numbers, log: Numbers, mean: Numbers) -> None:
     for i in range(weight.size):
         log[i] = log10(value[i] if value[i] > LEAST else LEAST)
         mean[i] += weight[i] * log[i]
 
 
-@kernel()
+@row_kernel()
 def _add_apart(log: Numbers, mean: Numbers, weight: Numbers, out: Numbers) -> None:
     for i in range(weight.size):
         apart = log[i] - mean[i]
@@ -180,10 +180,11 @@ def _add_apart(log: Numbers, mean: Numbers, weight: Numbers, out: Numbers) -> No
 def difference_gradient(
     rows: Callable[..., Any], bands: Sequence[Numbers], coefficients: Sequence[Any], out: Numbers
 ) -> None:
-    """Derivatives of any row kernel by each of its bands, as central differences of 1e-6 relative."""
+    """Derivatives of any row kernel by each of its bands, as central differences of 1e-6 relative, in float64."""
     upper, lower = np.empty(out.shape[1]), np.empty(out.shape[1])
-    for j, band in enumerate(bands):
+    wide = [band.astype(np.float64) for band in bands]
+    for j, band in enumerate(wide):
         step = STEP * np.maximum(np.abs(band), LEAST_STEPPED)
-        rows(*bands[:j], band + step, *bands[j + 1 :], *coefficients, upper)
-        rows(*bands[:j], band - step, *bands[j + 1 :], *coefficients, lower)
+        rows(*wide[:j], band + step, *wide[j + 1 :], *coefficients, upper)
+        rows(*wide[:j], band - step, *wide[j + 1 :], *coefficients, lower)
         np.divide(upper - lower, 2.0 * step, out=out[j])
