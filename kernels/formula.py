@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from numba import njit, vectorize
 
-from thalweg.kernels.precision import SINGLE_TWIN, InRowPrecision
+from thalweg.kernels.precision import SINGLE_TWIN, InRowPrecision, InSinglePrecision
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,9 +18,16 @@ def formula(function: Function) -> Function:
     It is inlined whatever its size, because a call inside a row loop would keep the loop from using vector
     instructions. As in kernels: no fastmath, and a division by zero gives an infinity or NaN, not an exception.
     """
-    compiled: Function = njit(
-        nogil=True, cache=True, error_model="numpy", forceinline=True, pipeline_class=InRowPrecision
-    )(function)
+    return _inlined(function, pipeline_class=InRowPrecision)
+
+
+def single_formula(function: Function) -> Function:
+    """As `formula`, in float32 whatever its arguments are."""
+    return _inlined(function, pipeline_class=InSinglePrecision)
+
+
+def _inlined(function: Function, **options: Any) -> Function:
+    compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True, **options)(function)
     return compiled
 
 
@@ -28,7 +35,7 @@ def with_twin(twin: Callable[..., Any]) -> Callable[[Function], Function]:
     """As `formula`, but in float64, with another function that takes its place among float32 (`precision`)."""
 
     def make(function: Function) -> Function:
-        compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
+        compiled = _inlined(function)
         setattr(compiled, SINGLE_TWIN, twin)
         return compiled
 

@@ -9,7 +9,7 @@ precision. Tables of float64 stay what they are: what is computed with them is f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numba.core import ir, types
@@ -25,33 +25,52 @@ SINGLE_TWIN = "in_single_precision"
 class _Narrow(FunctionPass):  # type: ignore[misc]
     """Makes float32 of the constants and scalars of a function that is given float32."""
 
-    _name = "narrow_to_single_precision"
+    _name = "narrow_among_single_precision"
 
     def __init__(self) -> None:
         FunctionPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        """Rewrite the function, unless nothing of its arguments is float32."""
-        if not any(_is_single(given) for given in state.args):
+        """Rewrite the function, unless it is to compute in float64."""
+        if not self.narrows(state.args):
             return False
         for block in state.func_ir.blocks.values():
             block.body = [each for statement in block.body for each in _narrowed(statement, state.args)]
+        return True
+
+    def narrows(self, given: tuple[Any, ...]) -> bool:
+        """Whether anything of the arguments is float32."""
+        return any(getattr(each, "dtype", each) == types.float32 for each in given)
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _NarrowAlways(_Narrow):
+    """Makes float32 of them whatever the function is given."""
+
+    _name = "narrow_to_single_precision"
+
+    def narrows(self, given: tuple[Any, ...]) -> bool:
+        """Always."""
         return True
 
 
 class InRowPrecision(CompilerBase):  # type: ignore[misc]
     """numba's compiler, with constants as narrow as the arguments."""
 
+    narrowing: ClassVar[type[_Narrow]] = _Narrow
+
     def define_pipelines(self) -> list[Any]:
         """The usual passes, and the narrowing one before types are looked at."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_Narrow, IRProcessing)
+        passes.add_pass_after(self.narrowing, IRProcessing)
         passes.finalize()
         return [passes]
 
 
-def _is_single(given: Any) -> bool:
-    return bool(given == types.float32 or (isinstance(given, types.Array) and given.dtype == types.float32))
+class InSinglePrecision(InRowPrecision):
+    """numba's compiler, with arguments and constants of float32."""
+
+    narrowing = _NarrowAlways
 
 
 def _narrowed(statement: Any, given: tuple[Any, ...]) -> Iterator[Any]:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from thalweg.kernels.formula import formula
+from thalweg.kernels.formula import single_formula
 
 Single = np.float32
 
@@ -26,7 +26,7 @@ _MANTISSA_BITS = np.int32(23)
 _EXPONENT_BIAS = np.int32(127)
 
 
-@formula
+@single_formula
 def ln(x: Single) -> Single:
     """Natural logarithm of a finite number; NaN for 0, negative and NaN."""
     bits = np.float32(x).view(np.int32)
@@ -40,7 +40,7 @@ def ln(x: Single) -> Single:
     return value if x >= SMALLEST_NORMAL else NAN
 
 
-@formula
+@single_formula
 def exp(x: Single) -> Single:
     """e to the power x; 0 below -87, infinite from 88."""
     shifted = x * LOG2_E + ROUNDER
@@ -56,7 +56,7 @@ def exp(x: Single) -> Single:
     return 0.0 if x < -87.0 else value
 
 
-@formula
+@single_formula
 def sin(x: Single) -> Single:
     """Sine of an angle in radians, 0 to pi/2 on either side of 0."""
     z = x * x
@@ -64,13 +64,13 @@ def sin(x: Single) -> Single:
     return x + x * z * (low + z * z * high)
 
 
-@formula
+@single_formula
 def nearest(x: Single) -> Single:
     """Whole number nearest to `x`, half to even, up to 2^22 on either side of 0."""
     return x + ROUNDER - ROUNDER
 
 
-@formula
+@single_formula
 def arctangent(z: Single) -> Single:
     """(atan(q) - q) / q for z = q squared, q up to tan(pi / 8)."""
     return z * ((-0.3333333 + z * 0.1999954) + z * z * (-0.14263956 + z * (0.10743731 + z * -0.06451928)))

@@ -249,8 +249,9 @@ def attenuation(
 @row_kernel()
 def _share(spectrum: Rrs, inverted: Numbers, out: Numbers) -> None:
     """Rows SHARE of `attenuation`; of 560 and 665 nm one is the reference, whose share is 1."""
+    number = out.dtype.type
     for band in range(2):
-        log_green, log_red = _log_reference(band, False), _log_reference(band, True)
+        log_green, log_red = number(_log_reference(band, False)), number(_log_reference(band, True))
         for i in range(spectrum.shape[1]):
             red = spectrum[3, i] >= RED_REFERENCE
             out[SHARE + band, i] = exp(inverted[ETA, i] * (log_red if red else log_green))
@@ -377,6 +378,7 @@ def _through_reference(
     out: Numbers,
 ) -> None:
     """Backscattering of the band comes from that at the reference wavelength, and this from a0 and u0."""
+    number = out.dtype.type
     for i in range(band.size):
         red, share = spectrum[3, i] >= RED_REFERENCE, _of_band(light, SHARE, band[i], i)
         u3, u4 = seen[U + 2, i], seen[U + 3, i]
@@ -385,7 +387,7 @@ def _through_reference(
         by_bbp0 = out[BY_BB, i] * share
         out[BY_A0, i] += by_bbp0 * u0 * over
         out[BY_U0, i] = by_bbp0 * inverted[A0, i] * over * over
-        out[BY_ETA, i] = by_bbp0 * inverted[BBP0, i] * _log_reference(band[i], red)
+        out[BY_ETA, i] = by_bbp0 * inverted[BBP0, i] * number(_log_reference(band[i], red))
 
 
 @row_kernel()
