@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 HIGH_SWIR = 0.2
 """Reflectance at 2190 nm above which a pixel is no water."""
+
+ALIGNED = 64
+"""Bytes of a cache line, at which each layer begins."""
 
 USUAL_ZENITH = 30.0
 """Zenith angle of the sun where a product says nothing, degrees."""
@@ -95,7 +99,7 @@ class Made:
 def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
     """The layers of a strip."""
     words = mark_pixels(scene, plan, parameters)
-    out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    out = blank_layers(plan.menu.stored, scene.shape)
     writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
     valid, computed, outside, low = dict.fromkeys(writers, 0), 0, 0, 0
     for index, batch in batches(scene, plan, words):
@@ -116,7 +120,7 @@ def make_public(scene: Scene, plan: Plan) -> Made:
     """The layers of GRSl2bgen: wherever there is input, whatever its flags."""
     codes = np.ascontiguousarray(_inside(scene, scene["flags"])).astype(np.int32, copy=False)
     words = np.zeros(scene.shape, np.uint32)
-    out = {name: _blank(stored, scene.shape) for name, stored in plan.menu.stored.items()}
+    out = blank_layers(plan.menu.stored, scene.shape)
     writers = {name: writer_of(stored, out[name]) for name, stored in plan.menu.stored.items()}
     valid, computed = dict.fromkeys(writers, 0), 0
     for index, batch in batches(scene, plan, words):
@@ -142,9 +146,16 @@ def _hues_outside(plan: Plan, found: Mapping[str, NDArray[Any]]) -> int:
     return int(colour.count_outside(found["alpha"], found["hue"], *table.domain))
 
 
-def _blank(stored: Stored, shape: tuple[int, int]) -> NDArray[Any]:
-    nodata = stored.layer.nodata
-    return np.full(shape, 0 if nodata is None else nodata, stored.layer.dtype)
+def blank_layers(stored: Mapping[str, Stored], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """Layers of nodata, in one piece of memory: the system hands out a large one in large pages, at a tenth the cost."""
+    sizes = {name: np.dtype(each.layer.dtype).itemsize * math.prod(shape) for name, each in stored.items()}
+    places = [0, *accumulate(-(-size // ALIGNED) * ALIGNED for size in sizes.values())]
+    memory, layers = np.empty(places[-1], np.uint8), {}
+    for place, (name, each) in zip(places, stored.items(), strict=False):
+        nodata = each.layer.nodata
+        layers[name] = memory[place : place + sizes[name]].view(each.layer.dtype).reshape(shape)
+        layers[name].fill(0 if nodata is None else nodata)
+    return layers
 
 
 def writer_of(stored: Stored, out: NDArray[Any]) -> Writer:

@@ -19,16 +19,20 @@ WATER = np.array((QAA_AW, QAA_BBW))
 
 
 def batch_of(
-    spectra: Sequence[Spectrum], zenith: float = 30.0, renamed: Mapping[str, str] | None = None
+    spectra: Sequence[Spectrum],
+    zenith: float = 30.0,
+    renamed: Mapping[str, str] | None = None,
+    precision: str = "float64",
 ) -> Batch:
-    """A batch of one pixel a spectrum, whose bands are called as `renamed` says."""
-    rrs = np.full((len(BANDS), len(spectra)), np.nan)
+    """A batch of one pixel a spectrum, whose bands are called as `renamed` says, computed in `precision`."""
+    rrs = np.full((len(BANDS), len(spectra)), np.nan, precision)
     for pixel, spectrum in enumerate(spectra):
         for band, value in spectrum.items():
             row = (renamed or {}).get(band, band)
             if row in BANDS and value is not None:
                 rrs[BANDS.index(row), pixel] = value
-    return Batch(Rrs(rrs), np.full(len(spectra), zenith), np.zeros(len(spectra), np.uint32))
+    suns = np.full(len(spectra), zenith, precision)
+    return Batch(Rrs(rrs), suns, np.zeros(len(spectra), np.uint32))
 
 
 def is_close(value: Any, expected: Any, rtol: float, atol: float = 1e-12) -> bool:
@@ -36,5 +40,6 @@ def is_close(value: Any, expected: Any, rtol: float, atol: float = 1e-12) -> boo
     if expected is None:
         return bool(np.isnan(value))
     if isinstance(expected, float):
-        return bool(abs(value - expected) <= rtol * abs(expected) + atol)
+        # In float64 whatever the value is: float32 would round what is expected.
+        return bool(abs(float(value) - expected) <= rtol * abs(expected) + atol)
     return bool(value == expected)

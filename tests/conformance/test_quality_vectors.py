@@ -1,4 +1,4 @@
-"""Every vector of the water-quality conformance set, within its tolerance, from float64 and from float32 inputs."""
+"""Every vector of the water-quality conformance set, within its tolerance, computed in float64 and in float32."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ OLI_NEAR_INFRARED = {"B5": "B8A"}
 
 TYPES = water_types("S2A", Quality().chl_by_owt)
 
+in_both_precisions = pytest.mark.parametrize("precision", ["float64", "float32"])
+
 
 @cache
 def read(name: str) -> Any:
@@ -52,18 +54,20 @@ def name_of(entry: Any) -> str:
     )
 
 
-def batch_for(entry: Mapping[str, Any], precision: Any = float) -> Batch:
+def batch_for(entry: Mapping[str, Any], precision: str = "float64") -> Batch:
     renamed = OLI_NEAR_INFRARED if entry["id"].endswith("_oli_LB5") else None
-    spectra = [
-        {band: None if value is None else float(precision(value)) for band, value in case["inputs"].items()}
-        for case in entry["cases"]
-    ]
-    return batch_of(spectra, renamed=renamed)
+    return batch_of([case["inputs"] for case in entry["cases"]], renamed=renamed, precision=precision)
+
+
+def bounds(entry: Mapping[str, Any], precision: str) -> tuple[float, float]:
+    """Relative and absolute tolerance of an entry."""
+    given = entry["tolerance"]
+    return (given["rtol64"], 1e-12) if precision == "float64" else (given["rtol32"], given["atol32"])
 
 
 def classified(batch: Batch) -> Batch:
-    found, shares = np.empty((3, batch.size)), np.empty((3, batch.size))
-    best, highest, total = np.empty(batch.size, np.uint8), np.empty(batch.size), np.empty(batch.size)
+    found, shares = batch.empty(3), batch.empty(3)
+    best, highest, total = np.empty(batch.size, np.uint8), batch.empty(), batch.empty()
     owt.features(batch.rrs[:8], TYPES.wavelengths, TYPES.polynomial, TYPES.box_cox, found)
     owt.memberships(found, TYPES.means, TYPES.inverses, TYPES.groups, best, highest, total, shares)
     batch.shares = shares
@@ -78,12 +82,12 @@ def algorithm_entries() -> list[Any]:
 
 
 @pytest.mark.parametrize("entry", algorithm_entries(), ids=name_of)
-@pytest.mark.parametrize(("precision", "rule"), [(float, "64"), (np.float32, "32")])
-def test_algorithms(entry: Any, precision: Any, rule: str) -> None:
+@in_both_precisions
+def test_algorithms(entry: Any, precision: str) -> None:
     batch = classified(batch_for(entry, precision))
     values = evaluate(built_in()[entry["id"]].algorithm, batch).value
-    rtol = entry["tolerance"][f"rtol{rule}"]
-    atol = 1e-12 if rule == "64" else entry["tolerance"]["atol32"]
+    assert values.dtype == precision
+    rtol, atol = bounds(entry, precision)
     for case, value in zip(entry["cases"], values, strict=True):
         expected = case["expected"]
         expected = expected["tss"] if isinstance(expected, dict) else expected
@@ -137,18 +141,22 @@ def test_only_formulas_without_scale_are_equal_on_rrs_and_rho(entry: Any) -> Non
 
 
 @pytest.mark.parametrize("entry", entries("regressions"), ids=name_of)
-def test_defects_of_peers_are_not_reproduced(entry: Any) -> None:
-    value = evaluate(built_in()[entry["algorithm"]].algorithm, batch_of([entry["inputs"]])).value[0]
-    assert is_close(value, entry["expected"], 1e-9), value
+@in_both_precisions
+def test_defects_of_peers_are_not_reproduced(entry: Any, precision: str) -> None:
+    batch = batch_of([entry["inputs"]], precision=precision)
+    value = evaluate(built_in()[entry["algorithm"]].algorithm, batch).value[0]
+    assert is_close(value, entry["expected"], *bounds(entry_of(entry["algorithm"]), precision)), value
     if entry["peer_value"] is not None:
         assert not is_close(value, float(entry["peer_value"]), 1e-3)
 
 
 @pytest.mark.parametrize("entry", entries("switch_limits"), ids=name_of)
-def test_switch_limits(entry: Any) -> None:
+@in_both_precisions
+def test_switch_limits(entry: Any, precision: str) -> None:
     spectrum = {"B4": entry["rho665"] / math.pi, "B8A": entry["rho865"] / math.pi}
-    value = evaluate(built_in()[entry["algorithm"]].algorithm, batch_of([spectrum])).value[0]
-    assert is_close(value, entry["expected"], 1e-9)
+    batch = batch_of([spectrum], precision=precision)
+    value = evaluate(built_in()[entry["algorithm"]].algorithm, batch).value[0]
+    assert is_close(value, entry["expected"], *bounds(entry_of(entry["algorithm"]), precision)), value
 
 
 def entry_of(id: str) -> Any:
@@ -158,15 +166,15 @@ def entry_of(id: str) -> Any:
     return found[0]
 
 
-def test_light_in_the_water() -> None:
+@in_both_precisions
+def test_light_in_the_water(precision: str) -> None:
     entry = entry_of("qaa_v6_s2")
-    batch = batch_for(entry)
-    size = batch.size
-    seen, inverted, light = np.empty((8, size)), np.empty((4, size)), np.empty((16, size))
+    batch, close = batch_for(entry, precision), bounds(entry, precision)
+    seen, inverted, light = batch.empty(8), batch.empty(4), batch.empty(16)
     transparency.look_below(batch.rrs, seen)
     transparency.invert(batch.rrs, seen, WATER, inverted)
     transparency.attenuation(batch.rrs, seen, batch.zenith, WATER, inverted, light)
-    band, lee, jiang = np.empty(size, np.int64), np.empty(size), np.empty(size)
+    band, lee, jiang = np.empty(batch.size, np.int32), batch.empty(), batch.empty()
     transparency.clearest_band(light[transparency.KD :], band)
     transparency.secchi_lee(batch.rrs, light, band, lee)
     transparency.secchi_jiang(batch.rrs, seen, light, band, batch.zenith, jiang)
@@ -184,51 +192,55 @@ def test_light_in_the_water() -> None:
             "zsd_jiang2019": jiang[i],
             "band_min": names[band[i]],
         }
-        assert all(is_close(found[key], expected[key], 1e-9) for key in found), (expected, found)
+        assert all(is_close(found[key], expected[key], *close) for key in found), (expected, found)
         for k, name in enumerate(names):
-            assert is_close(light[transparency.KD + k, i], expected["Kd"][name], 1e-9)
-            assert is_close(light[transparency.A + k, i], expected["a"][name], 1e-9)
-            assert is_close(inverted[1, i] * light[transparency.SHARE + k, i], expected["bbp"][name], 1e-9)
+            assert is_close(light[transparency.KD + k, i], expected["Kd"][name], *close)
+            assert is_close(light[transparency.A + k, i], expected["a"][name], *close)
+            bbp = inverted[1, i] * light[transparency.SHARE + k, i]
+            assert is_close(bbp, expected["bbp"][name], *close)
 
 
 @pytest.mark.parametrize(("id", "sensor"), [("hue_s2a", "S2A"), ("hue_s2b", "S2B"), ("hue_oli", "OLI")])
-def test_colour(id: str, sensor: str) -> None:
+@in_both_precisions
+def test_colour(id: str, sensor: str, precision: str) -> None:
     entry, table = entry_of(id), hue_table(sensor)
-    batch = batch_for(entry)
-    alpha, hue, fui = np.empty(batch.size), np.empty(batch.size), np.empty(batch.size, np.uint8)
+    batch, close = batch_for(entry, precision), bounds(entry, precision)
+    alpha, hue, fui = batch.empty(), batch.empty(), np.empty(batch.size, np.uint8)
     colour.chromaticity_angle(batch.rrs[: table.weights.shape[1]], table.weights, alpha)
     colour.hue(alpha, table.polynomial, *table.domain, hue)
     colour.forel_ule(hue, table.limits, fui)
     for i, case in enumerate(entry["cases"]):
         expected = case["expected"]
-        assert is_close(alpha[i], expected and expected["alpha_raw"], 1e-9)
-        assert is_close(hue[i], expected and expected["hue"], 1e-9)
+        assert is_close(alpha[i], expected and expected["alpha_raw"], *close)
+        assert is_close(hue[i], expected and expected["hue"], *close)
         assert fui[i] == (expected["fui"] if expected else 0)
 
 
-def test_water_types() -> None:
+@in_both_precisions
+def test_water_types(precision: str) -> None:
     entry = entry_of("owt_bi2024")
-    batch = classified(batch_for(entry))
+    batch, (rtol, atol) = classified(batch_for(entry, precision)), bounds(entry, precision)
     for i, case in enumerate(entry["cases"]):
         expected = case["expected"]
         for row, key in enumerate(("avw", "area_bc", "ndi")):
-            assert is_close(batch.layers["found"][row, i], expected[key], 1e-9)
+            assert is_close(batch.layers["found"][row, i], expected[key], rtol, atol)
         assert batch.layers["best"][i] == expected["index"]
-        assert is_close(batch.layers["total"][i], expected["sum_u"], 1e-9, 1e-9)
-        assert is_close(batch.layers["highest"][i], max(expected["u"]), 1e-9, 1e-9)
+        assert is_close(batch.layers["total"][i], expected["sum_u"], rtol, max(atol, 1e-9))
+        assert is_close(batch.layers["highest"][i], max(expected["u"]), rtol, max(atol, 1e-9))
 
 
 @pytest.mark.parametrize(("id", "number"), [("owt_sam_spyrakos", 0), ("owt_sam_bi", 1)])
-def test_spectral_angles(id: str, number: int) -> None:
+@in_both_precisions
+def test_spectral_angles(id: str, number: int, precision: str) -> None:
     entry, table = entry_of(id), public_menu().recipe.templates[number]
-    batch = batch_for(entry)
-    index, distance = np.empty(batch.size, np.uint8), np.empty(batch.size)
+    batch, close = batch_for(entry, precision), bounds(entry, precision)
+    index, distance = np.empty(batch.size, np.uint8), batch.empty()
     owt.spectral_angle(batch.rrs[:7], table.spectra, index, distance)
     for i, case in enumerate(entry["cases"]):
         expected = case["expected"]
         assert index[i] == expected["index"]
-        assert is_close(-math.pi * distance[i], expected["angle_rad"], 1e-9)
-        assert is_close(distance[i], expected["dist"], 1e-9)
+        assert is_close(-math.pi * distance[i], expected["angle_rad"], *close)
+        assert is_close(distance[i], expected["dist"], *close)
 
 
 def uncertainty_entries() -> list[Any]:
@@ -236,21 +248,23 @@ def uncertainty_entries() -> list[Any]:
 
 
 @pytest.mark.parametrize("entry", uncertainty_entries(), ids=name_of)
-def test_uncertainties(entry: Any) -> None:
+@in_both_precisions
+def test_uncertainties(entry: Any, precision: str) -> None:
     id = entry["id"].removeprefix("unc_")
     wanted = {"kd490_qaa": "kd490_unc", "zsd_lee2015": "zsd_unc", "hue_s2a": "hue_unc"}.get(id, "")
     recipe = Recipe(
         layers=frozenset((wanted,)), water=WATER, hue=hue_table("S2A"), kd490_error=0.0, zsd_error=0.0
     )
-    batch = classified(batch_for(entry))
+    batch = classified(batch_for(entry, precision))
     if wanted:
         values = fused.compute(recipe, batch)[wanted]
     else:
         logarithmic = entry["units"].startswith("1")
         product = Product("x", built_in()[id].algorithm, -math.inf, math.inf, logarithmic=logarithmic)
         values = sigma(product, evaluate(product.algorithm, batch), recipe, batch)
+    assert values.dtype == precision
     for case, value in zip(entry["cases"], values, strict=True):
-        assert is_close(value, case["expected"], entry["tolerance"]["rtol64"]), case
+        assert is_close(value, case["expected"], *bounds(entry, precision)), case
 
 
 def scalar(id: str) -> Any:
