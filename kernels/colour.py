@@ -7,42 +7,54 @@ from numpy.typing import NDArray
 
 from thalweg.kernels.elementary import NAN, atan2, clamp
 from thalweg.kernels.formula import formula
-from thalweg.kernels.jit import row_kernel
+from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance
 
 DEGREES = 57.29577951308232
-WHITE = 1.0 / 3.0
 
 
-@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[::1])")
+@row_kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[::1])",
+    "void(float32[:, ::1], float64[:, ::1], float32[::1])",
+)
 def chromaticity_angle(spectrum: Reflectance, weights: Numbers, out: Numbers) -> None:
     """Angle alpha around white in the chromaticity diagram, 0 to 360 degrees, before any correction.
 
     `spectrum` is bands x pixels, `weights` 3 x bands for X, Y and Z. No value where X + Y + Z <= 0, a band is missing
     or the colour is white. Source: 10.3390/rs10020180.
     """
-    x, y, total = _chromaticity(spectrum, weights)
+    across, up, total = _chromaticity(spectrum, weights)
     for i in range(out.size):
-        angle = atan2(y[i] - WHITE, x[i] - WHITE) * DEGREES
+        angle = atan2(up[i], across[i]) * DEGREES
         angle = angle + 360.0 if angle < 0.0 else angle
         out[i] = angle if total[i] > 0.0 else NAN
 
 
 @row_kernel()
 def _chromaticity(spectrum: Numbers, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """x, y and X + Y + Z of every pixel, from four or five bands."""
-    table, last = np.zeros((3, 5), spectrum.dtype), weights.shape[1] - 1
-    table[:, : last + 1] = weights
-    x, y = np.empty(spectrum.shape[1], spectrum.dtype), np.empty(spectrum.shape[1], spectrum.dtype)
-    total = np.empty(spectrum.shape[1], spectrum.dtype)
-    for row, out in ((0, x), (1, y), (2, total)):
+    """X and Y less a third of X + Y + Z, and X + Y + Z, of every pixel, from four or five bands.
+
+    The first two are x and y less those of white, times a number that the angle does not depend on: no digits are lost
+    near white.
+    """
+    table, last = _centred(weights).astype(spectrum.dtype), weights.shape[1] - 1
+    across = np.empty(spectrum.shape[1], spectrum.dtype)
+    up, total = np.empty_like(across), np.empty_like(across)
+    for row, out in ((0, across), (1, up), (2, total)):
         _weigh(spectrum, spectrum[last], table[row], out)
-    for i in range(total.size):
-        whole = x[i] + y[i] + total[i]
-        total[i] = whole
-        x[i] = x[i] / whole
-        y[i] = y[i] / whole
-    return x, y, total
+    return across, up, total
+
+
+@kernel()
+def _centred(weights: Numbers) -> NDArray[np.float64]:
+    """Weights of what `_chromaticity` gives, 3 x 5."""
+    table = np.zeros((3, 5))
+    for band in range(weights.shape[1]):
+        whole = weights[0, band] + weights[1, band] + weights[2, band]
+        table[0, band] = weights[0, band] - whole / 3.0
+        table[1, band] = weights[1, band] - whole / 3.0
+        table[2, band] = whole
+    return table
 
 
 @row_kernel()
@@ -59,7 +71,10 @@ def _correction(p0: float, p1: float, p2: float, p3: float, p4: float, p5: float
     return p5 + d * (p4 + d * (p3 + d * (p2 + d * (p1 + d * p0))))
 
 
-@row_kernel("void(float64[::1], float64[::1], float64, float64, float64[::1])")
+@row_kernel(
+    "void(float64[::1], float64[::1], float64, float64, float64[::1])",
+    "void(float32[::1], float64[::1], float64, float64, float32[::1])",
+)
 def hue(alpha: Numbers, polynomial: Numbers, lowest: float, highest: float, out: Numbers) -> None:
     """Hue angle of the whole visible spectrum: alpha plus the sensor's correction, degrees.
 
@@ -89,7 +104,10 @@ def _six(p: Numbers) -> tuple[float, float, float, float, float, float]:
     return p[0], p[1], p[2], p[3], p[4], p[5]
 
 
-@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[::1], float64, float64, float64[:, ::1])")
+@row_kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64, float64, float64[:, ::1])",
+    "void(float32[:, ::1], float64[:, ::1], float64[::1], float64, float64, float32[:, ::1])",
+)
 def hue_gradient(
     spectrum: Reflectance,
     weights: Numbers,
@@ -99,26 +117,24 @@ def hue_gradient(
     out: Numbers,
 ) -> None:
     """Derivatives of hue by each band, degrees; outside the domain the correction is constant."""
-    x, y, total = _chromaticity(spectrum, weights)
-    slope, table = np.empty_like(total), weights.astype(spectrum.dtype)
-    p0, p1, p2, p3, p4, _ = _six(polynomial.astype(spectrum.dtype))
-    for i in range(total.size):
-        u, v = x[i] - WHITE, y[i] - WHITE
+    across, up, _total = _chromaticity(spectrum, weights)
+    slope, table = np.empty_like(up), _centred(weights).astype(spectrum.dtype)
+    p0, p1, p2, p3, p4, _unused = _six(polynomial.astype(spectrum.dtype))
+    for i in range(up.size):
+        u, v = across[i], up[i]
         alpha = atan2(v, u) * DEGREES
         alpha = alpha + 360.0 if alpha < 0.0 else alpha
         d = alpha / 100.0
         bent = (p4 + d * (2.0 * p3 + d * (3.0 * p2 + d * (4.0 * p1 + d * (5.0 * p0))))) / 100.0
         inside = (alpha >= lowest) & (alpha <= highest)
-        slope[i] = DEGREES * (1.0 + (bent if inside else 0.0)) / ((u * u + v * v) * total[i])
+        slope[i] = DEGREES * (1.0 + (bent if inside else 0.0)) / (u * u + v * v)
     for band in range(weights.shape[1]):
-        wx, wy = table[0, band], table[1, band]
-        whole = wx + wy + table[2, band]
-        for i in range(total.size):
-            u, v = x[i] - WHITE, y[i] - WHITE
-            out[band, i] = slope[i] * (u * (wy - y[i] * whole) - v * (wx - x[i] * whole))
+        by_across, by_up = table[0, band], table[1, band]
+        for i in range(up.size):
+            out[band, i] = slope[i] * (across[i] * by_up - up[i] * by_across)
 
 
-@row_kernel("void(float64[::1], float64[::1], uint8[::1])")
+@row_kernel("void(float64[::1], float64[::1], uint8[::1])", "void(float32[::1], float64[::1], uint8[::1])")
 def forel_ule(hues: Numbers, limits: Numbers, out: NDArray[np.uint8]) -> None:
     """Class of the Forel-Ule scale, 1 (blue) to 21 (brown); 0 where there is no hue.
 
@@ -126,8 +142,9 @@ def forel_ule(hues: Numbers, limits: Numbers, out: NDArray[np.uint8]) -> None:
     """
     for i in range(out.size):
         out[i] = 1 if hues[i] == hues[i] else 0
-    for k in range(limits.size):
-        limit = limits[k]
+    falling = limits.astype(hues.dtype)
+    for k in range(falling.size):
+        limit = falling[k]
         for i in range(out.size):
             out[i] += np.uint8(hues[i] < limit)
 

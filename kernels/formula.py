@@ -27,7 +27,9 @@ def single_formula(function: Function) -> Function:
 
 
 def _inlined(function: Function, **options: Any) -> Function:
-    compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True, **options)(function)
+    compiled: Function = njit(nogil=True, cache=True, error_model="numpy", forceinline=True, **options)(
+        function
+    )
     return compiled
 
 

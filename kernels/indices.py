@@ -48,7 +48,7 @@ def log_index(values: Numbers, slope: float, intercept: float, out: Numbers) -> 
         out[i] = slope * ln(values[i]) + intercept
 
 
-@row_kernel("void(float64[::1], uint32[::1], uint32, float64, float64, float64, uint8[::1])")
+@row_kernel("void(float64[::1], uint32[::1], int64, float64, float64, float64, uint8[::1])")
 def bloom_class(
     chlorophyll: Numbers,
     words: NDArray[np.uint32],

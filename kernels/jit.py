@@ -29,13 +29,18 @@ def kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
 def row_kernel(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
     """As `kernel`, for loops that compute in float64 or float32, whichever their rows are (`precision`).
 
-    `signatures` name float64; each is also compiled with float32 in its place, unless one names float32 itself.
+    `signatures` name float64; each is also compiled with arrays of float32 in their place, unless one names float32
+    itself, as where some arrays are tables, which stay float64. Scalars are float64 always: Python has no others.
     """
 
     def compile_lazily(function: Callable[..., Any]) -> Any:
-        compiled: Any = njit(nogil=True, cache=True, error_model="numpy", pipeline_class=InRowPrecision)(function)
-        narrow = [each.replace("float64", "float32") for each in signatures]
-        compiled.signatures_to_build = signatures if "float32" in "".join(signatures) else (*signatures, *narrow)
+        compiled: Any = njit(nogil=True, cache=True, error_model="numpy", pipeline_class=InRowPrecision)(
+            function
+        )
+        narrow = [each.replace("float64[", "float32[") for each in signatures]
+        compiled.signatures_to_build = (
+            signatures if "float32" in "".join(signatures) else (*signatures, *narrow)
+        )
         return compiled
 
     return compile_lazily

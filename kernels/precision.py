@@ -91,9 +91,7 @@ def _narrowed(statement: Any, given: tuple[Any, ...]) -> Iterator[Any]:
 def _narrowed_argument(statement: Any) -> Iterator[Any]:
     """``name = float32(argument)`` in place of ``name = argument``."""
     target, place = statement.target, statement.loc
-    wide, cast = (
-        ir.Var(target.scope, f"{target.name}.{word}", place) for word in ("wide", "cast")
-    )
+    wide, cast = (ir.Var(target.scope, f"{target.name}.{word}", place) for word in ("wide", "cast"))
     yield ir.Assign(statement.value, wide, place)
     yield ir.Assign(ir.Global("float32", np.float32, place), cast, place)
     yield ir.Assign(ir.Expr.call(cast, [wide], (), place), target, place)

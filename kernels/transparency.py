@@ -428,7 +428,9 @@ KD490, LEE, JIANG, KD490_SIGMA, LEE_SIGMA = 0, 1, 2, 3, 4
 
 @row_kernel(
     "void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], boolean, "
-    "boolean, float64[:, ::1])"
+    "boolean, float64[:, ::1])",
+    "void(float32[:, ::1], float32[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], boolean, "
+    "boolean, float32[:, ::1])",
 )
 def see_through(
     rrs: Rrs,
@@ -448,7 +450,11 @@ def see_through(
     units of log10.
     """
     kind = rrs.dtype
-    spectrum, seen, inverted = np.full((4, CHUNK), NAN, kind), np.empty((8, CHUNK), kind), np.empty((4, CHUNK), kind)
+    spectrum, seen, inverted = (
+        np.full((4, CHUNK), NAN, kind),
+        np.empty((8, CHUNK), kind),
+        np.empty((4, CHUNK), kind),
+    )
     light, slopes, sun = np.empty((16, CHUNK), kind), np.empty((7, CHUNK), kind), np.full(CHUNK, NAN, kind)
     band, found = np.empty(CHUNK, np.int32), np.full((5, CHUNK), NAN, kind)
     for start in range(0, zenith.size, CHUNK):

@@ -141,7 +141,9 @@ GREEN, RED, EDGE, NIR = 0, 1, 2, 3
 
 @row_kernel(
     "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], "
-    "float64[::1])"
+    "float64[::1])",
+    "void(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], "
+    "float32[::1])",
 )
 def jiang(
     coastal: Rrs, blue: Rrs, green: Rrs, red: Rrs, edge: Rrs, nir: Rrs, table: Numbers, out: Numbers

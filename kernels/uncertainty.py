@@ -27,7 +27,9 @@ SEGMENT = 256
 
 @row_kernel(
     "void(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[::1], "
-    "float64[::1], float64[::1])"
+    "float64[::1], float64[::1])",
+    "void(float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[::1], float32[:, ::1], float64[::1], "
+    "float64[::1], float32[::1])",
 )
 def propagate(
     gradients: Numbers,
@@ -101,7 +103,8 @@ def linear_sigma(value: Numbers, variance: Numbers, error: float, out: Numbers) 
 
 
 @row_kernel(
-    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64, float64[::1])"
+    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64, float64[::1])",
+    "void(float32[:, ::1], float32[:, ::1], float32[::1], float32[::1], float64[::1], float64, float32[::1])",
 )
 def log_sigma(
     values: Numbers,

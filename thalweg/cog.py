@@ -7,8 +7,8 @@
             encoded blocks                encoded blocks                -> file, written by close()
 
 A level works on one whole row of blocks at a time, whatever the height of the strips that filled it: equal
-rows give equal bytes. What stays in memory is one row of blocks per level, and few encoded blocks (`spool`). (A block
-is what TIFF calls a tile; here a tile is a cell of the Sentinel-2 grid.)
+rows give equal bytes. What stays in memory is a row of blocks of the finest level, half a one of each other, and few
+encoded blocks (`spool`). (A block is what TIFF calls a tile; here a tile is a cell of the Sentinel-2 grid.)
 """
 
 from __future__ import annotations
@@ -209,7 +209,8 @@ class _Level:
     def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], queue: _Queue) -> None:
         self.shape = shape
         self.received = 0
-        self._blocks: Array = np.empty((-(-shape[1] // BLOCK), BLOCK, BLOCK), dtype)
+        self._blocks: Array | None = None
+        self._half: Array = np.empty((0, shape[1]), dtype)
         self._queue = queue
         self._coarser: _Level | None = None
         self._halve: Callable[[Array], Array] = halve_nearest
@@ -220,8 +221,20 @@ class _Level:
 
     def keep(self) -> Array:
         """The array that will hold the level itself."""
-        self._kept = np.empty(self.shape, self._blocks.dtype)
+        self._kept = np.empty(self.shape, self._half.dtype)
         return self._kept
+
+    def append_half(self, rows: Array) -> None:
+        """Take half a row of blocks, which is nobody else's: it stays as it is until the other half comes."""
+        half, is_last = self._half, self.received + len(self._half) + len(rows) == self.shape[0]
+        if not len(half) and not is_last:
+            self._half = rows
+            return
+        self._half = half[:0].copy()
+        self.append(half)
+        self.append(rows)
+        # Most of the time there is nothing in it.
+        self._blocks = None
 
     def append(self, rows: Array) -> None:
         if self._kept is not None:
@@ -243,21 +256,28 @@ class _Level:
 
     def _store(self, rows: Array, at: int) -> None:
         whole, rest = divmod(self.shape[1], BLOCK)
-        here = self._blocks[:, at : at + len(rows)]
+        here = self._held()[:, at : at + len(rows)]
         here[:whole] = rows[:, : whole * BLOCK].reshape(len(rows), whole, BLOCK).swapaxes(0, 1)
         if rest:
             here[whole, :, :rest] = rows[:, whole * BLOCK :]
             # Edges are repeated outwards: an average over the edge is then that of the pixels that exist.
             here[whole, :, rest:] = rows[:, -1:]
 
+    def _held(self) -> Array:
+        """The row of blocks that is filled."""
+        if self._blocks is None:
+            self._blocks = np.empty((-(-self.shape[1] // BLOCK), BLOCK, BLOCK), self._half.dtype)
+        return self._blocks
+
     def _finish_row(self, filled: int) -> None:
-        blocks = self._blocks
+        blocks = self._held()
         blocks[:, filled:] = blocks[:, filled - 1 : filled]
         if self._coarser is not None:
-            halved = self._halve(blocks).swapaxes(0, 1).reshape(BLOCK // 2, -1)
-            self._coarser.append(halved[: -(-filled // 2), : self._coarser.shape[1]])
+            # A copy even of a single block: what is halved may be overwritten before it is used.
+            halved = np.ascontiguousarray(self._halve(blocks).swapaxes(0, 1).reshape(BLOCK // 2, -1))
+            self._coarser.append_half(halved[: -(-filled // 2), : self._coarser.shape[1]])
         if self._queue.add(blocks):
-            self._blocks = np.empty_like(blocks)
+            self._blocks = None
 
 
 class _Queue:

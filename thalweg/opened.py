@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,10 @@ _SIGNATURES = {
     b"CDF\x02": "netCDF",
     b"CDF\x05": "netCDF",
 }
+CHUNK_CACHE = 1 << 21
+"""Bytes of decoded chunks that are kept of a NetCDF variable: a chunk of the usual sizes."""
+
+_CHUNK_SLOTS = 101
 _NUMBERS = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"}
 
 
@@ -55,6 +61,32 @@ def raster_environment(cache_megabytes: int = 8) -> Iterator[None]:
         CPL_LOG_ERRORS="OFF",
     ):
         yield
+
+
+@cache
+def limit_chunk_caches(size: int = CHUNK_CACHE) -> None:
+    """Make libnetcdf keep no more than `size` bytes of decoded chunks for each variable that is opened from now on.
+
+    Its default, 16 or 64 MB by version, is of no use where every chunk is read once, and costs as much for each band.
+    GDAL has no option for it, so the library that it has loaded is told directly; nothing happens where none is found.
+    """
+    for library in _loaded_libraries("libnetcdf"):
+        try:
+            limit = ctypes.CDLL(library).nc_set_chunk_cache
+        except (OSError, AttributeError):
+            continue
+        limit.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_float]
+        limit(size, _CHUNK_SLOTS, 1.0)
+
+
+def _loaded_libraries(name: str) -> set[str]:
+    """Files of the shared libraries of this process whose name begins so."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    files = (line.split(maxsplit=5)[-1] for line in lines if "/" in line)
+    return {file for file in files if Path(file).name.startswith(name)}
 
 
 @dataclass
@@ -156,6 +188,8 @@ def _open(raster: Raster, driver: str) -> Any:
         raise BadInput(
             f"{raster.path}: is no NetCDF file, and variable {raster.variable!r} of it was asked for"
         )
+    if driver == "netCDF":
+        limit_chunk_caches()
     with warnings.catch_warnings():
         # Some products say where their pixels lie in another file.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

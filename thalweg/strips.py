@@ -88,10 +88,12 @@ def walk_strips(
             computed = pool.submit(work, index, values)
             del values
             reads = read(index + 1)
-            result = computed.result()
+            wait([computed])
             for future in pending:
                 future.result()
-            pending = list(consume(strip, result))
+            pending = list(consume(strip, computed.result()))
+            # What is consumed is freed before the next result takes its place.
+            del computed
         for future in pending:
             future.result()
     except BaseException:
