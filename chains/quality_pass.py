@@ -147,7 +147,7 @@ def _hues_outside(plan: Plan, found: Mapping[str, NDArray[Any]]) -> int:
 
 
 def blank_layers(stored: Mapping[str, Stored], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
-    """Layers of nodata, in one piece of memory: the system hands out a large one in large pages, at a tenth the cost."""
+    """Layers of nodata in one piece of memory, which the system hands out in large pages, at a tenth of the cost."""
     sizes = {name: np.dtype(each.layer.dtype).itemsize * math.prod(shape) for name, each in stored.items()}
     places = [0, *accumulate(-(-size // ALIGNED) * ALIGNED for size in sizes.values())]
     memory, layers = np.empty(places[-1], np.uint8), {}

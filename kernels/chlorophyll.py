@@ -3,9 +3,9 @@
 A loop ends at each logarithm, so that several pixels are under way at once, and its second half starts the next.
 
 Row kernels: ``value(*bands, *coefficients, out)``; ``gradient(*bands, *coefficients, value, out)``, which is given the
-value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64 or float32, NaN
-where there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation says
-`Reflectance`.
+value and fills one row of `out` per band; ``mark(*bands, *coefficients, weight, marks)``. Bands are float64 or float32,
+NaN where there is no value; nothing is clamped to a product's range here. R and rho serve alike where the annotation
+says `Reflectance`.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def features(spectrum: Rrs, wavelengths: Numbers, polynomial: Numbers, box_cox: 
     """Apparent visible wavelength (nm), transformed area and NDI of every pixel: the three rows of `out`.
 
     `spectrum` holds R at the eight wavelengths (443, 492, 560, 665, 704, 740, 783, 865 nm); `polynomial` is the
-    sensor's, lowest power first, and evaluated in float64: its terms cancel out. NaN where a band is missing, or the sum, the weighted sum, the area or the sum of
-    560 and 665 nm is not positive. Source: 10.1002/lno.12606.
+    sensor's, lowest power first, and evaluated in float64: its terms cancel out. NaN where a band is missing, or the
+    sum, the weighted sum, the area or the sum of 560 and 665 nm is not positive. Source: 10.1002/lno.12606.
     """
     s, w, p = spectrum, wavelengths.astype(spectrum.dtype), polynomial
     w0, w1, w2, w3 = 1.0 / w[0], 1.0 / w[1], 1.0 / w[2], 1.0 / w[3]

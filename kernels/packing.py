@@ -32,11 +32,10 @@ def scatter_linear(
 ) -> int:
     """Nearest multiple of `scale`, clipped to what the type holds besides `nodata`, its least or greatest number."""
     limits, number = np.iinfo(out.dtype), values.dtype.type
-    least, greatest = number(limits.min), number(limits.max)
-    lowest, highest = (
-        least + (1.0 if nodata == least else 0.0),
-        greatest - (1.0 if nodata == greatest else 0.0),
-    )
+    lowest: Any = number(limits.min)
+    highest: Any = number(limits.max)
+    lowest += 1.0 if nodata == lowest else 0.0
+    highest -= 1.0 if nodata == highest else 0.0
     packed = _place(index, out)
     for i in range(values.size):
         step = _nearest_step(values[i] / scale, lowest, highest)

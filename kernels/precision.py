@@ -22,7 +22,7 @@ SINGLE_TWIN = "in_single_precision"
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
-class _Narrow(FunctionPass):  # type: ignore[misc]
+class _Narrow(FunctionPass):
     """Makes float32 of the constants and scalars of a function that is given float32."""
 
     _name = "narrow_among_single_precision"
@@ -54,7 +54,7 @@ class _NarrowAlways(_Narrow):
         return True
 
 
-class InRowPrecision(CompilerBase):  # type: ignore[misc]
+class InRowPrecision(CompilerBase):
     """numba's compiler, with constants as narrow as the arguments."""
 
     narrowing: ClassVar[type[_Narrow]] = _Narrow
@@ -74,18 +74,16 @@ class InSinglePrecision(InRowPrecision):
 
 
 def _narrowed(statement: Any, given: tuple[Any, ...]) -> Iterator[Any]:
-    value = statement.value if isinstance(statement, ir.Assign) else None
-    if isinstance(value, ir.Const | ir.Global | ir.FreeVar):
-        held = value.value
-        if isinstance(held, float):
-            statement.value = ir.Const(np.float32(held), value.loc)
-        elif hasattr(held, SINGLE_TWIN):
-            statement.value = ir.Global(value.name, getattr(held, SINGLE_TWIN), value.loc)
-        yield statement
+    value: Any = statement.value if isinstance(statement, ir.Assign) else None
+    held = getattr(value, "value", None)
+    if isinstance(value, ir.Const | ir.Global | ir.FreeVar) and isinstance(held, float):
+        statement.value = ir.Const(np.float32(held), value.loc)
+    elif isinstance(value, ir.Global | ir.FreeVar) and hasattr(held, SINGLE_TWIN):
+        statement.value = ir.Global(value.name, getattr(held, SINGLE_TWIN), value.loc)
     elif isinstance(value, ir.Arg) and given[value.index] == types.float64:
         yield from _narrowed_argument(statement)
-    else:
-        yield statement
+        return
+    yield statement
 
 
 def _narrowed_argument(statement: Any) -> Iterator[Any]:

@@ -76,9 +76,9 @@ def gather_counts(
 ) -> None:
     """Decode the pixels `index` of a band exactly: (count + offset) / divisor / unit; NaN for `nodata`.
 
-    The sum is one of integers, which float64 and, of counts of 16 bits, float32 hold exactly, and it is divided by an integer: a product with the scale,
-    or a sum of fractions, would move pixels across thresholds. `unit` is 1 for bands stored as R and pi for bands
-    stored as rho.
+    The sum is one of integers, which float64 and, of counts of 16 bits, float32 hold exactly, and it is divided by an
+    integer: a product with the scale, or a sum of fractions, would move pixels across thresholds. `unit` is 1 for bands
+    stored as R and pi for bands stored as rho.
     """
     _gather(counts, index, out)
     for i in range(out.size):

@@ -18,7 +18,7 @@ from numba.core.sigutils import normalize_signature
 from thalweg.chains import quality_pass
 from thalweg.chains.quality_layers import SETS
 from thalweg.chains.quality_parameters import Quality
-from thalweg.chains.quality_recipe import Instrument, Menu, hue_table, make_menu, public_menu
+from thalweg.chains.quality_recipe import Instrument, Menu, make_menu, public_menu
 from thalweg.kernels import (
     blend,
     cdom,
