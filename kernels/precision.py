@@ -75,11 +75,10 @@ class InSinglePrecision(InRowPrecision):
 
 def _narrowed(statement: Any, given: tuple[Any, ...]) -> Iterator[Any]:
     value: Any = statement.value if isinstance(statement, ir.Assign) else None
-    held = getattr(value, "value", None)
-    if isinstance(value, ir.Const | ir.Global | ir.FreeVar) and isinstance(held, float):
-        statement.value = ir.Const(np.float32(held), value.loc)
-    elif isinstance(value, ir.Global | ir.FreeVar) and hasattr(held, SINGLE_TWIN):
-        statement.value = ir.Global(value.name, getattr(held, SINGLE_TWIN), value.loc)
+    if isinstance(value, ir.Const | ir.Global | ir.FreeVar) and isinstance(value.value, float):
+        statement.value = ir.Const(np.float32(value.value), value.loc)
+    elif isinstance(value, ir.Global | ir.FreeVar) and hasattr(value.value, SINGLE_TWIN):
+        statement.value = ir.Global(value.name, getattr(value.value, SINGLE_TWIN), value.loc)
     elif isinstance(value, ir.Arg) and given[value.index] == types.float64:
         yield from _narrowed_argument(statement)
         return
