@@ -128,8 +128,9 @@ def make_public(scene: Scene, plan: Plan) -> Made:
         for name, write in writers.items():
             valid[name] += write(found[name], index)
         computed += index.size
-    good = ((codes & sources.GRS_WATER) != 0) & ((codes & sources.GRS_BAD) == 0)
-    return Made({**out, "flags": codes, "mask": (~good).astype(np.uint8)}, valid, computed, 0, 0)
+    mask = np.empty(scene.shape, np.uint8)
+    flags.mask_unlike(codes.reshape(-1), sources.GRS_WATER, sources.GRS_BAD, mask.reshape(-1))
+    return Made({**out, "flags": codes, "mask": mask}, valid, computed, 0, 0)
 
 
 def _inside(scene: Scene, padded: NDArray[Any]) -> NDArray[Any]:
@@ -220,7 +221,7 @@ def _mark_sources(scene: Scene, plan: Plan, parameters: Quality) -> tuple[NDArra
         water, reason = part("water_water", times), part("water_reason", times)
         flags.mark_by_water(water, reason.astype(np.uint16), sources.reason_words(), words)
     # The source's own nodata is never land, whoever says where land is.
-    words &= np.where(words & np.uint32(flags.NODATA_IN), ~np.uint32(flags.LAND), ~np.uint32(0))
+    flags.withdraw(flat, flags.NODATA_IN, flags.LAND)
     return words, top
 
 

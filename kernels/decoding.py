@@ -29,6 +29,23 @@ def shift(stored: NDArray[Any], add: int, nodata: int, fill: int, out: NDArray[n
             target[j] = np.int16(empty if number == missing else value)
 
 
+@kernel(
+    "void(uint8[:, ::1], uint8[::1], int64, uint8[:, ::1])",
+    "void(uint16[:, ::1], uint8[::1], int64, uint8[:, ::1])",
+    "void(uint8[:, ::1], uint16[::1], int64, uint16[:, ::1])",
+    "void(uint16[:, ::1], uint16[::1], int64, uint16[:, ::1])",
+)
+def join_meanings(codes: NDArray[Any], table: NDArray[Any], factor: int, out: NDArray[Any]) -> None:
+    """Set in `out` the bits that `table`, an entry a code, holds for any of a pixel's `factor` x `factor` codes."""
+    for i in range(out.shape[0]):
+        target = out[i]
+        for row in range(i * factor, (i + 1) * factor):
+            for column in range(factor):
+                line = codes[row, column:]
+                for j in range(target.size):
+                    target[j] |= table[line[np.uint64(j * factor)]]
+
+
 @kernel("void(uint16[:, ::1], int16[::1], int16[:, ::1])")
 def look_up(stored: NDArray[np.uint16], table: NDArray[np.int16], out: NDArray[np.int16]) -> None:
     """`table` (65536) at every stored number."""

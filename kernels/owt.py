@@ -7,16 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.kernels import single
 from thalweg.kernels.elementary import INFINITY, NAN, PI, acos, clamp, exp, ln
-from thalweg.kernels.formula import formula
+from thalweg.kernels.formula import formula, with_twin
 from thalweg.kernels.jit import kernel, row_kernel
 from thalweg.kernels.reflectance import Numbers, Reflectance, Rrs, copy
 
 LEAST_SUM = 1e-4
 """Sum of memberships from which a pixel counts as classified."""
 
-FAR = 80.0
-"""Squared distance from which a membership, below 1e-16, is 0."""
+FAR, FAR_IN_SINGLE = 80.0, 50.0
+"""Squared distance from which a membership, below 1e-16, or 1e-10 among float32, is 0."""
 
 SEGMENT = 512
 """Pixels that are compared with a type only if one of them is near it, while they are in the fastest cache."""
@@ -87,7 +88,7 @@ def memberships(
     membership, the sum of all memberships, and in `shares` the sums over the types of each group (0, 1 or 2).
     Memberships and sums are NaN where the code is 0. Source: 10.1002/lno.12606.
     """
-    kind = found.dtype
+    kind, far = found.dtype, FAR if found.itemsize == 8 else FAR_IN_SINGLE
     centres, spreads = means.astype(kind), inverses.astype(kind)
     codes, most = np.empty(SEGMENT, np.int32), np.empty(SEGMENT, kind)
     part, distance = np.empty((3, SEGMENT), kind), np.empty(SEGMENT, kind)
@@ -97,10 +98,10 @@ def memberships(
         codes[:], most[:], part[:] = 0, -1.0, 0.0
         for k in range(means.shape[0]):
             near = _measure(
-                found[0, segment], found[1, segment], found[2, segment], centres[k], spreads[k], distance
+                found[0, segment], found[1, segment], found[2, segment], centres[k], spreads[k], far, distance
             )
             if near:
-                _join(distance[:size], k + 1, codes, most, part[group[k]])
+                _join(distance[:size], far, k + 1, codes, most, part[group[k]])
         _sum_up(codes, most, part, total[segment])
         for i in range(size):
             best[start + i] = np.uint8(codes[i])
@@ -125,7 +126,13 @@ def _sum_up(codes: NDArray[np.int32], most: Numbers, part: Numbers, total: Numbe
 
 @row_kernel()
 def _measure(
-    wavelength: Numbers, area: Numbers, ndi: Numbers, mean: Numbers, inverse: Numbers, out: Numbers
+    wavelength: Numbers,
+    area: Numbers,
+    ndi: Numbers,
+    mean: Numbers,
+    inverse: Numbers,
+    far: float,
+    out: Numbers,
 ) -> int:
     """Squared Mahalanobis distances; how many are near enough to matter."""
     mx, my, mz = mean[0], mean[1], mean[2]
@@ -136,23 +143,25 @@ def _measure(
         out[i] = x * (xx * x + xy * y + xz * z) + (y * (yy * y + yz * z) + z * (zz * z))
     near = np.int32(0)
     for i in range(wavelength.size):
-        near = np.int32(near + np.int32(out[i] < FAR))
+        near = np.int32(near + np.int32(out[i] < far))
     return near
 
 
 @row_kernel()
-def _join(distance: Numbers, number: int, codes: NDArray[np.int32], most: Numbers, share: Numbers) -> None:
+def _join(
+    distance: Numbers, far: float, number: int, codes: NDArray[np.int32], most: Numbers, share: Numbers
+) -> None:
     code = np.int32(number)
     for i in range(distance.size):
         scaled = _survival_scaled(math.sqrt(0.5 * distance[i]))
         membership = exp(-0.5 * distance[i]) * scaled
-        membership = membership if distance[i] < FAR else 0.0
+        membership = membership if distance[i] < far else 0.0
         share[i] += membership
         codes[i] = code if membership > most[i] else codes[i]
         most[i] = membership if membership > most[i] else most[i]
 
 
-@formula
+@with_twin(single.survival_scaled)
 def _survival_scaled(s: float) -> float:
     """exp(s^2) erfc(s) + 2/sqrt(pi) s within 1e-12, for s from 0 to 6.4.
 

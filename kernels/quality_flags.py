@@ -90,6 +90,21 @@ def mark_unless(source: NDArray[np.int32], bit: int, meaning: int, words: Words)
         words[i] |= np.uint32(meaning) if there & clear else np.uint32(0)
 
 
+@kernel("void(uint32[::1], int64, int64)")
+def withdraw(words: Words, where: int, meaning: int) -> None:
+    """Clear `meaning` where a word has the bit `where`."""
+    for i in range(words.size):
+        words[i] &= ~np.uint32(meaning) if words[i] & np.uint32(where) else ~np.uint32(0)
+
+
+@kernel("void(int32[::1], int64, int64, uint8[::1])")
+def mask_unlike(source: NDArray[np.int32], needed: int, refused: int, out: NDArray[np.uint8]) -> None:
+    """0 where the source has the bit `needed` and none of `refused`, else 1."""
+    looked_at, wanted = np.int32(needed | refused), np.int32(needed)
+    for i in range(out.size):
+        out[i] = np.uint8((source[i] & looked_at) != wanted)
+
+
 @kernel("uint32(int32[::1])")
 def used_bits(source: NDArray[np.int32]) -> int:
     """Every bit that some pixel of the source has."""

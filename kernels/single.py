@@ -71,6 +71,16 @@ def nearest(x: Single) -> Single:
 
 
 @single_formula
+def survival_scaled(s: Single) -> Single:
+    """exp(s^2) erfc(s) + 2/sqrt(pi) s, for s from 0 to 5."""
+    t = (s - 3.0) / (s + 3.0)
+    tt = t * t
+    low = (0.17900118 + t * -0.32623262) + tt * (0.24560141 + t * -0.15016033)
+    high = (0.07162309 + t * -0.02397569) + tt * (0.0055552737 + t * 0.0021495664)
+    return low + tt * tt * high + 1.1283792 * s
+
+
+@single_formula
 def arctangent(z: Single) -> Single:
     """(atan(q) - q) / q for z = q squared, q up to tan(pi / 8)."""
     return z * ((-0.3333333 + z * 0.1999954) + z * z * (-0.14263956 + z * (0.10743731 + z * -0.06451928)))

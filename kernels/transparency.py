@@ -29,6 +29,9 @@ A0, BBP0, ETA, LOG = 0, 1, 2, 3
 A0_BY_BAND, U0_BY_R0, ETA_BY_COASTAL, ETA_BY_GREEN = 0, 4, 5, 6
 SHARE, A, FADED, KD = 0, 4, 8, 12
 
+# Rows of `take_band`: R, reflectance below the surface, u, share, faded light, Kd, pure water's backscattering.
+OWN_R, OWN_BELOW, OWN_U, OWN_SHARE, OWN_FADED, OWN_KD, OWN_BBW = 0, 1, 2, 3, 4, 5, 6
+
 CHUNK = 512
 """Pixels that go through all steps while they are in the nearest caches."""
 
@@ -282,54 +285,84 @@ def _visibility(rrs: float) -> float:
     return log if contrast > CONTRAST_SEEN else NAN
 
 
-@row_kernel("void(float64[:, ::1], float64[:, ::1], int32[::1], float64[::1])")
-def secchi_lee(spectrum: Rrs, light: Numbers, band: NDArray[np.integer[Any]], out: Numbers) -> None:
-    """Secchi depth, m, from Kd and R of the clearest band. Source: 10.1016/j.rse.2015.08.002."""
-    for i in range(out.size):
-        visible = _visibility(_of_band(spectrum, 0, band[i], i))
-        out[i] = visible / (2.5 * _of_band(light, KD, band[i], i))
-
-
-@row_kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1], int32[::1], float64[::1], float64[::1])")
-def secchi_jiang(
+@row_kernel(
+    "void(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], int32[::1], float64[:, ::1])",
+    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float64[:, ::1], int32[::1], float32[:, ::1])",
+)
+def take_band(
     spectrum: Rrs,
     seen: Numbers,
     light: Numbers,
+    water: Numbers,
     band: NDArray[np.integer[Any]],
-    zenith: Numbers,
     out: Numbers,
 ) -> None:
+    """What is known of each pixel's `band`: seven rows, from R to pure water's backscattering (`OWN_R` and the others).
+
+    `seen` comes from `look_below` and `light` from `attenuation`.
+    """
+    pure = water.astype(out.dtype)
+    bbw1, bbw2, bbw3, bbw4 = pure[1, 0], pure[1, 1], pure[1, 2], pure[1, 3]
+    for i in range(band.size):
+        m = band[i]
+        out[OWN_R, i] = _of_band(spectrum, 0, m, i)
+        out[OWN_BELOW, i] = _of_band(seen, BELOW, m, i)
+        out[OWN_U, i] = _of_band(seen, U, m, i)
+    for i in range(band.size):
+        m = band[i]
+        out[OWN_SHARE, i] = _of_band(light, SHARE, m, i)
+        out[OWN_FADED, i] = _of_band(light, FADED, m, i)
+        out[OWN_KD, i] = _of_band(light, KD, m, i)
+        out[OWN_BBW, i] = _chosen(m, bbw1, bbw2, bbw3, bbw4)
+
+
+@row_kernel()
+def _take_490(spectrum: Rrs, seen: Numbers, light: Numbers, water: Numbers, out: Numbers) -> None:
+    """As `take_band`, of 490 nm everywhere."""
+    copy(spectrum[1], out[OWN_R])
+    copy(seen[BELOW + 1], out[OWN_BELOW])
+    copy(seen[U + 1], out[OWN_U])
+    copy(light[SHARE + 1], out[OWN_SHARE])
+    copy(light[FADED + 1], out[OWN_FADED])
+    copy(light[KD + 1], out[OWN_KD])
+    out[OWN_BBW, :] = water[1, 1]
+
+
+@row_kernel("void(float64[:, ::1], float64[::1])")
+def secchi_lee(own: Numbers, out: Numbers) -> None:
+    """Secchi depth, m, from Kd and R of the clearest band (`take_band`). Source: 10.1016/j.rse.2015.08.002."""
+    for i in range(out.size):
+        out[i] = _visibility(own[OWN_R, i]) / (2.5 * own[OWN_KD, i])
+
+
+@row_kernel("void(float64[:, ::1], float64[::1], float64[::1])")
+def secchi_jiang(own: Numbers, zenith: Numbers, out: Numbers) -> None:
     """As `secchi_lee`, with an upward attenuation that depends on the water and the sun. Source: Jiang 2019."""
     for i in range(out.size):
         sine = sin(zenith[i] * RADIANS)
         slant = math.sqrt(1.0 - sine * sine * (1.0 / WATER_INDEX_SQUARED))
-        upward = 1.04 * math.sqrt(1.0 + 5.4 * _of_band(seen, U, band[i], i)) * slant
-        visible = _visibility(_of_band(spectrum, 0, band[i], i))
-        out[i] = visible / ((1.0 + upward) * _of_band(light, KD, band[i], i))
+        upward = 1.04 * math.sqrt(1.0 + 5.4 * own[OWN_U, i]) * slant
+        out[i] = _visibility(own[OWN_R, i]) / ((1.0 + upward) * own[OWN_KD, i])
 
 
-@row_kernel(
-    "void(float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], "
-    "float64[:, ::1], int32[::1], float64[:, ::1])"
-)
-def attenuation_gradient(
+@row_kernel()
+def _attenuation_gradient(
     spectrum: Rrs,
     seen: Numbers,
     zenith: Numbers,
-    water: Numbers,
     inverted: Numbers,
     slopes: Numbers,
-    light: Numbers,
+    own: Numbers,
     band: NDArray[np.integer[Any]],
+    through: Numbers,
     out: Numbers,
 ) -> None:
     """Derivatives by the four R of Kd of each pixel's `band`: the rows of `out`.
 
-    `slopes` comes from `invert_gradient`, `light` from `attenuation`. The mode is held.
+    `slopes` comes from `invert_gradient`, `own` from `take_band`; `through` is room for five rows. The mode is held.
     """
-    through = np.empty((5, zenith.size), out.dtype)
-    _through_band(spectrum, seen, zenith, water, inverted, light, band, through)
-    _through_reference(spectrum, seen, inverted, light, band, through)
+    _through_band(spectrum, zenith, inverted, own, band, through)
+    _through_reference(spectrum, seen, inverted, own, band, through)
     _reach_bands(spectrum, slopes, band, through, out)
 
 
@@ -341,31 +374,22 @@ BY_OWN, BY_BB, BY_A0, BY_U0, BY_ETA = 0, 1, 2, 3, 4
 @row_kernel()
 def _through_band(
     spectrum: Rrs,
-    seen: Numbers,
     zenith: Numbers,
-    water: Numbers,
     inverted: Numbers,
-    light: Numbers,
+    own: Numbers,
     band: NDArray[np.integer[Any]],
     out: Numbers,
 ) -> None:
     """By absorption, backscattering and u of the band; absorption itself comes from the other two, or is a0."""
-    pure = water.astype(out.dtype)
-    bbw1, bbw2, bbw3, bbw4 = pure[1, 0], pure[1, 1], pure[1, 2], pure[1, 3]
     for i in range(zenith.size):
-        m = band[i]
-        reference = _is_reference(m, spectrum[3, i] >= RED_REFERENCE)
-        bbw, u = _chosen(m, bbw1, bbw2, bbw3, bbw4), _of_band(seen, U, m, i)
-        bb = inverted[BBP0, i] * _of_band(light, SHARE, m, i) + bbw
-        faded, over = _of_band(light, FADED, m, i), 1.0 / u
+        reference = _is_reference(band[i], spectrum[3, i] >= RED_REFERENCE)
+        bbw, u, faded = own[OWN_BBW, i], own[OWN_U, i], own[OWN_FADED, i]
+        bb, over = inverted[BBP0, i] * own[OWN_SHARE, i] + bbw, 1.0 / u
         by_a = _path(zenith[i]) + 4.259 * 10.8 * (bb - 0.265 * bbw) * faded
-        through_a, through_u = by_a * (over - 1.0), -by_a * bb * over * over
+        through_a, through_u = by_a * (over - 1.0), -by_a * bb * over * over * _u_slope(own[OWN_BELOW, i], u)
         out[BY_BB, i] = 4.259 * (1.0 - faded) + (0.0 if reference else through_a)
         out[BY_A0, i] = by_a if reference else 0.0
         out[BY_OWN, i] = 0.0 if reference else through_u
-    for i in range(zenith.size):
-        below, u = _of_band(seen, BELOW, band[i], i), _of_band(seen, U, band[i], i)
-        out[BY_OWN, i] = out[BY_OWN, i] * _u_slope(below, u)
 
 
 @row_kernel()
@@ -373,18 +397,18 @@ def _through_reference(
     spectrum: Rrs,
     seen: Numbers,
     inverted: Numbers,
-    light: Numbers,
+    own: Numbers,
     band: NDArray[np.integer[Any]],
     out: Numbers,
 ) -> None:
     """Backscattering of the band comes from that at the reference wavelength, and this from a0 and u0."""
     number = out.dtype.type
     for i in range(band.size):
-        red, share = spectrum[3, i] >= RED_REFERENCE, _of_band(light, SHARE, band[i], i)
+        red = spectrum[3, i] >= RED_REFERENCE
         u3, u4 = seen[U + 2, i], seen[U + 3, i]
         u0 = u4 if red else u3
         over = 1.0 / (1.0 - u0)
-        by_bbp0 = out[BY_BB, i] * share
+        by_bbp0 = out[BY_BB, i] * own[OWN_SHARE, i]
         out[BY_A0, i] += by_bbp0 * u0 * over
         out[BY_U0, i] = by_bbp0 * inverted[A0, i] * over * over
         out[BY_ETA, i] = by_bbp0 * inverted[BBP0, i] * number(_log_reference(band[i], red))
@@ -406,20 +430,19 @@ def _reach_bands(
         out[3, i] = by_a0 * slopes[3, i] + (own if m == 3 else 0.0) + (at_reference if red else 0.0)
 
 
-@row_kernel("void(float64[:, ::1], float64[:, ::1], int32[::1], float64[::1], float64[:, ::1])")
-def secchi_lee_gradient(
-    spectrum: Rrs, light: Numbers, band: NDArray[np.integer[Any]], depth: Numbers, gradient: Numbers
+@row_kernel()
+def _secchi_lee_gradient(
+    own: Numbers, band: NDArray[np.integer[Any]], depth: Numbers, gradient: Numbers
 ) -> None:
     """Turn derivatives of Kd of the clearest band into those of the Secchi depth, in place."""
     for i in range(depth.size):
-        m = band[i]
-        over = 1.0 / _of_band(light, KD, m, i)
+        m, over = band[i], 1.0 / own[OWN_KD, i]
         by_kd = -depth[i] * over
-        own = over / ((TARGET - _of_band(spectrum, 0, m, i)) * 2.5)
-        gradient[0, i] = by_kd * gradient[0, i] - (own if m == 0 else 0.0)
-        gradient[1, i] = by_kd * gradient[1, i] - (own if m == 1 else 0.0)
-        gradient[2, i] = by_kd * gradient[2, i] - (own if m == 2 else 0.0)
-        gradient[3, i] = by_kd * gradient[3, i] - (own if m == 3 else 0.0)
+        by_own = over / ((TARGET - own[OWN_R, i]) * 2.5)
+        gradient[0, i] = by_kd * gradient[0, i] - (by_own if m == 0 else 0.0)
+        gradient[1, i] = by_kd * gradient[1, i] - (by_own if m == 1 else 0.0)
+        gradient[2, i] = by_kd * gradient[2, i] - (by_own if m == 2 else 0.0)
+        gradient[3, i] = by_kd * gradient[3, i] - (by_own if m == 3 else 0.0)
 
 
 # Rows of what `see_through` writes.
@@ -456,7 +479,9 @@ def see_through(
         np.empty((4, CHUNK), kind),
     )
     light, slopes, sun = np.empty((16, CHUNK), kind), np.empty((7, CHUNK), kind), np.full(CHUNK, NAN, kind)
-    band, found = np.empty(CHUNK, np.int32), np.full((5, CHUNK), NAN, kind)
+    band, own, found = np.empty(CHUNK, np.int32), np.empty((7, CHUNK), kind), np.full((5, CHUNK), NAN, kind)
+    gradient, through = np.empty((4, CHUNK), kind), np.empty((5, CHUNK), kind)
+    at_490 = np.ones(CHUNK, np.int32)
     for start in range(0, zenith.size, CHUNK):
         size = min(CHUNK, zenith.size - start)
         # What the chunk before left behind the last pixel does no harm.
@@ -468,38 +493,20 @@ def see_through(
         attenuation(spectrum, seen, sun, water, inverted, light)
         clearest_band(light[KD:], band)
         copy(light[KD + 1], found[KD490])
-        secchi_lee(spectrum, light, band, found[LEE])
+        take_band(spectrum, seen, light, water, band, own)
+        secchi_lee(own, found[LEE])
         if slanted:
-            secchi_jiang(spectrum, seen, light, band, sun, found[JIANG])
+            secchi_jiang(own, sun, found[JIANG])
         if doubts:
             invert_gradient(spectrum, seen, water, inverted, slopes)
-            _doubt(spectrum, seen, sun, water, inverted, slopes, light, band, floor, relative, errors, found)
+            _attenuation_gradient(spectrum, seen, sun, inverted, slopes, own, band, through, gradient)
+            _secchi_lee_gradient(own, band, found[LEE], gradient)
+            _add_up(gradient, spectrum, floor, relative, found[LEE], errors[1], found[LEE_SIGMA])
+            _take_490(spectrum, seen, light, water, own)
+            _attenuation_gradient(spectrum, seen, sun, inverted, slopes, own, at_490, through, gradient)
+            _add_up(gradient, spectrum, floor, relative, found[KD490], errors[0], found[KD490_SIGMA])
         for row in range(5):
             copy(found[row, :size], out[row, start : start + size])
-
-
-@row_kernel()
-def _doubt(
-    spectrum: Rrs,
-    seen: Numbers,
-    zenith: Numbers,
-    water: Numbers,
-    inverted: Numbers,
-    slopes: Numbers,
-    light: Numbers,
-    band: NDArray[np.integer[Any]],
-    floor: Numbers,
-    relative: Numbers,
-    errors: Numbers,
-    found: Numbers,
-) -> None:
-    """Sigmas of kd490 and of the Secchi depth of Lee."""
-    gradient, at_490 = np.empty((4, CHUNK), found.dtype), np.ones(CHUNK, np.int32)
-    attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, at_490, gradient)
-    _add_up(gradient, spectrum, floor, relative, found[KD490], errors[0], found[KD490_SIGMA])
-    attenuation_gradient(spectrum, seen, zenith, water, inverted, slopes, light, band, gradient)
-    secchi_lee_gradient(spectrum, light, band, found[LEE], gradient)
-    _add_up(gradient, spectrum, floor, relative, found[LEE], errors[1], found[LEE_SIGMA])
 
 
 @row_kernel()

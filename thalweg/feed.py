@@ -16,6 +16,7 @@ import numpy as np
 
 from thalweg.decoding import to_dn4
 from thalweg.inputs import NO_DATA, Band
+from thalweg.kernels.decoding import join_meanings
 from thalweg.kernels.resample import NO_SUM, enlarge_bilinear, reduce_cubic, reduce_cubic_2, sum_2x2
 from thalweg.opened import OpenRaster, RowStream
 from thalweg.raster import Packing
@@ -208,14 +209,17 @@ class MaskFeed:
 
     def __init__(self, name: str, sources: Sequence[MaskSource], part: Part, halo: int) -> None:
         self.name = name
-        self._halo, self._rows = halo, part.grid.shape[0]
+        self._halo, (self._rows, self._columns) = halo, part.grid.shape
         self._sources = [(_codes(name, source, part, halo), source) for source in sources]
 
     def rows(self, first: int, last: int) -> NDArray[Any]:
         """As in `Feed`: uint8 or uint16, no bit set beyond the tile."""
         start, stop = max(first - self._halo, 0), min(last + self._halo, self._rows)
-        bits = [_bits(codes, source, start, stop) for codes, source in self._sources]
-        return pad_halo(reduce(or_, bits), 0, first, last, self._halo, self._rows)
+        kind = np.result_type(*(source.table for _, source in self._sources))
+        bits = np.zeros((stop - start, self._columns), kind)
+        for codes, source in self._sources:
+            _join(codes.rows(start * source.reduce, stop * source.reduce), source, bits)
+        return pad_halo(bits, 0, first, last, self._halo, self._rows)
 
     def close(self) -> None:
         """As in `Feed`."""
@@ -228,21 +232,16 @@ def _codes(name: str, source: MaskSource, part: Part, halo: int) -> CodeFeed:
     return CodeFeed(name, source.opened, part.finer(source.reduce), source.enlarge, overlap=overlap)
 
 
-def _bits(codes: CodeFeed, source: MaskSource, start: int, stop: int) -> NDArray[Any]:
-    factor = source.reduce
-    bits = _looked_up(codes.rows(start * factor, stop * factor), source)
-    return bits if factor == 1 else reduce(or_, _phases(bits, factor))
-
-
-def _looked_up(codes: NDArray[Any], source: MaskSource) -> NDArray[Any]:
+def _join(codes: NDArray[Any], source: MaskSource, out: NDArray[Any]) -> None:
+    """Add the meanings of a file's codes to a bit field."""
     if codes.dtype.itemsize <= 2:
-        looked_up: NDArray[Any] = source.table[codes]
-        return looked_up
-    kind = source.table.dtype.type
-    found = np.zeros(codes.shape, kind)
+        table = source.table.astype(out.dtype, copy=False)
+        join_meanings(codes.view(f"u{codes.dtype.itemsize}"), table, source.reduce, out)
+        return
+    kind = out.dtype.type
     for bits, bit in source.rules:
-        found |= ((codes & bits) == bits).astype(kind) << kind(bit)
-    return found
+        for phase in _phases(codes, source.reduce):
+            out |= ((phase & bits) == bits).astype(kind) << kind(bit)
 
 
 class CodeFeed:

@@ -103,7 +103,7 @@ def restart_with(name: str, value: str) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def return_large_blocks(large: int = 1 << 18) -> None:
+def return_large_blocks(large: int = 1 << 20) -> None:
     """Make glibc give freed arrays of `large` bytes and more back to the system at once, until it is told otherwise.
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,

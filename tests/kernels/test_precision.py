@@ -239,7 +239,7 @@ AMONG_SINGLE: Mapping[str, tuple[Any, str]] = {
     ),
     "secchi_lee": (
         transparency.secchi_lee,
-        "void(float32[:, ::1], float32[:, ::1], int32[::1], float32[::1])",
+        "void(float32[:, ::1], float32[::1])",
     ),
     "memberships": (
         owt.memberships,
