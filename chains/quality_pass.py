@@ -110,10 +110,9 @@ def make_strip(scene: Scene, plan: Plan, parameters: Quality) -> Made:
         computed += index.size
         outside += _hues_outside(plan, found)
         low += int(np.count_nonzero(~(batch.zenith <= GREATEST_ZENITH)))
-    finished = np.empty_like(words)
     masked = plan.masked | flags.MISSING
-    pixels.finish_words(words.reshape(-1), masked, flags.OF_INPUT, finished.reshape(-1))
-    return Made({**out, "quality_flags": finished}, valid, computed, outside, low)
+    pixels.finish_words(words.reshape(-1), masked, flags.OF_INPUT, words.reshape(-1))
+    return Made({**out, "quality_flags": words}, valid, computed, outside, low)
 
 
 def make_public(scene: Scene, plan: Plan) -> Made:

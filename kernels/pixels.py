@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from thalweg.kernels.jit import kernel
 from thalweg.kernels.reflectance import copy, run_of
 
-BATCH = 16384
+BATCH = 32768
 """Pixels of a batch: the calls of a batch cost little, and its hottest rows stay in the second-level cache."""
 
 SEGMENT = 512

@@ -69,8 +69,9 @@ def mark_by_bits(source: NDArray[np.int32], table: Words, words: Words) -> None:
     """Set, for each bit that a pixel's flags have, the bits that `table` (32 words) holds for it."""
     for start in range(0, words.size, SEGMENT):
         segment = slice(start, start + SEGMENT)
+        used = _join_codes(source[segment])
         for bit in range(32):
-            if table[bit] != 0:
+            if table[bit] != 0 and used >> np.uint32(bit) & np.uint32(1):
                 _mark_bit(source[segment], bit, table[bit], words[segment])
 
 
@@ -108,6 +109,11 @@ def mask_unlike(source: NDArray[np.int32], needed: int, refused: int, out: NDArr
 @kernel("uint32(int32[::1])")
 def used_bits(source: NDArray[np.int32]) -> int:
     """Every bit that some pixel of the source has."""
+    return _join_codes(source)
+
+
+@kernel()
+def _join_codes(source: NDArray[np.int32]) -> int:
     used = np.int32(0)
     for i in range(source.size):
         used |= source[i]

@@ -294,12 +294,15 @@ VALUES = np.arange(300 * 20, dtype=np.int32).reshape(300, 20)
 class Sharers:
     """Streams of one raster in memory, each with its own handle."""
 
-    def __init__(self, count: int, block_rows: int, parts: list[tuple[int, int, int, int]]) -> None:
+    def __init__(
+        self, count: int, block_rows: int, parts: list[tuple[int, int, int, int]], overlap: int = 3
+    ) -> None:
         self.shared = SharedRows(block_rows)
         self.opened = [in_memory(VALUES, block_rows=block_rows) for _ in range(count)]
         for opened in self.opened:
             opened.shared = self.shared
-        self.streams = [RowStream(opened, 3, part) for opened, part in zip(self.opened, parts, strict=True)]
+        pairs = zip(self.opened, parts, strict=True)
+        self.streams = [RowStream(opened, overlap, part) for opened, part in pairs]
 
     @property
     def read_rows(self) -> list[tuple[int, int]]:
@@ -326,6 +329,25 @@ def test_streams_that_share_give_their_own_rows(data: st.DataObject, block_rows:
         np.testing.assert_array_equal(found, VALUES[row : row + rows, column : column + columns][first:last])
         done[index] = last
     assert sharers.shared.kept_rows == 0
+
+
+@given(st.integers(2, 4), st.sampled_from([1, 50, 64, 100]), st.integers(1, 40))
+def test_who_spoils_its_rows_spoils_nobody_elses(count: int, block_rows: int, height: int) -> None:
+    sharers = Sharers(count, block_rows, [(0, 0, 300, 20)] * count, overlap=0)
+    for first in range(0, 300, height):
+        for stream in sharers.streams:
+            found = stream.rows(first, first + height)
+            np.testing.assert_array_equal(found, VALUES[first : first + height])
+            found[:] = -1
+    assert sharers.shared.kept_rows == 0
+
+
+def test_the_last_to_read_gets_the_rows_without_a_copy() -> None:
+    sharers = Sharers(2, 100, [(0, 0, 300, 20)] * 2, overlap=0)
+    first, last = (stream.rows(0, 100) for stream in sharers.streams)
+    assert first.base is None or first.base.shape == first.shape
+    assert last.base is not None
+    assert not np.shares_memory(first, last)
 
 
 @given(st.integers(2, 4), st.sampled_from([1, 50, 64, 100]), st.integers(1, 40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ _SIGNATURES = {
 }
 CHUNK_CACHE = 1 << 21
 """Bytes of decoded chunks that are kept of a NetCDF variable: a chunk of the usual sizes."""
+
+LARGE = 1 << 22
+"""Bytes from which numpy has arrays backed by large pages, where the system has them."""
 
 _CHUNK_SLOTS = 101
 _NUMBERS = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"}
@@ -259,6 +263,14 @@ def _utm_code(crs: Any) -> int | None:
     return (32700 if said.get("south") else 32600) + int(said["zone"])
 
 
+def _room(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array in large pages of memory, which numpy asks for from 4 MB on: a page fault for each 4 kB costs more."""
+    size = math.prod(shape) * dtype.itemsize
+    if not LARGE // 4 <= size < LARGE:
+        return np.empty(shape, dtype)
+    return np.empty(LARGE, np.uint8)[:size].view(dtype).reshape(shape)
+
+
 class RowStream:
     """Rows of a raster in order, top to bottom, each block decoded once.
 
@@ -308,11 +320,21 @@ class RowStream:
             out[:] = self.rows(first, last)
 
     def _extend(self, kept: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+        taken = None if len(kept) else self._taken(first, last)
+        if taken is not None:
+            return taken
         end = last if self._is_served() else self._whole_blocks(last)
-        block = np.empty((end - first, self._columns), kept.dtype)
+        block = _room((end - first, self._columns), kept.dtype)
         block[: len(kept)] = kept
         self._fill(block[len(kept) :], self._row + first + len(kept))
         return block
+
+    def _taken(self, first: int, last: int) -> NDArray[Any] | None:
+        """Rows that were decoded for others, who have them all: nobody minds what becomes of them here."""
+        shared = self.opened.shared
+        if shared is None:
+            return None
+        return shared.take(self, self._row + first, self._column, (last - first, self._columns))
 
     def _is_served(self) -> bool:
         shared = self.opened.shared

@@ -103,12 +103,13 @@ def restart_with(name: str, value: str) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def return_large_blocks(large: int = 1 << 20) -> None:
+def return_large_blocks(large: int = 9 << 15) -> None:
     """Make glibc give freed arrays of `large` bytes and more back to the system at once, until it is told otherwise.
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
-    and what it keeps is a third of a unit's memory. Smaller blocks, such as rows of a batch, are kept up to 16 MB:
-    to ask for each of them anew costs more than what is computed in them. Other C libraries are left as they are.
+    and what it keeps is a third of a unit's memory. Smaller ones, such as rows of a batch or a mask's blocks of 256 kB,
+    are kept up to 16 MB: to ask for each of them anew costs more than what is computed in them. Other C libraries are
+    left as they are.
     """
     try:
         library = ctypes.CDLL("libc.so.6")

@@ -120,6 +120,22 @@ class SharedRows:
                 out[part.row - row : part.last_row - row] = self._block(stream, index, part).cut(part)
             self._advance(stream, asked.last_row)
 
+    def take(self, stream: RowStream, row: int, column: int, shape: tuple[int, int]) -> NDArray[Any] | None:
+        """The stored numbers of a part, without a copy, where no other stream will ask for them; else None."""
+        asked = Place(row, column, row + shape[0], column + shape[1])
+        index = row // self._height
+        with self._lock:
+            block = self._blocks.get(index)
+            if block is None or not block.place.contains(asked) or self._is_wanted_by_others(stream, asked):
+                return None
+            part = block.cut(asked)
+            if part.flags.c_contiguous:
+                self._advance(stream, asked.last_row)
+            return part if part.flags.c_contiguous else None
+
+    def _is_wanted_by_others(self, stream: RowStream, asked: Place) -> bool:
+        return any(place.row < asked.last_row for other, place in self._wanted.items() if other is not stream)
+
     def _block(self, stream: RowStream, index: int, part: Place) -> _Block:
         block = self._blocks.get(index)
         if block is None or not block.place.contains(part):
