@@ -108,13 +108,13 @@ def return_large_blocks(large: int = 9 << 15) -> None:
 
     By default it keeps blocks of up to 32 MB for itself once some have been freed; strips of rasters are of that size,
     and what it keeps is a third of a unit's memory. Smaller ones, such as rows of a batch or a mask's blocks of 256 kB,
-    are kept up to 16 MB: to ask for each of them anew costs more than what is computed in them. Other C libraries are
+    are kept up to 8 MB: to ask for each of them anew costs more than what is computed in them. Other C libraries are
     left as they are.
     """
     try:
         library = ctypes.CDLL("libc.so.6")
         library.mallopt(_MMAP_THRESHOLD, large)
-        library.mallopt(_TRIM_THRESHOLD, 1 << 24)
+        library.mallopt(_TRIM_THRESHOLD, 1 << 23)
     except (OSError, AttributeError):
         return
 
